@@ -1,0 +1,39 @@
+# Everything sets itself up: the first target that needs it makes .venv from Python 3.11 or later.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-unit test-ray check bench clean
+
+demo: $(STAMP)          ## speak the sample documents on Ray with the embedded voice
+	$(BIN)/cluster-tts run samples --out out/demo
+
+test: $(STAMP)          ## all tests
+	$(BIN)/pytest
+
+test-unit: $(STAMP)     ## the ring that takes seconds
+	$(BIN)/pytest tests/unit tests/test_layers.py
+
+test-ray: $(STAMP)      ## the tests that start a small Ray
+	$(BIN)/pytest -m ray
+
+check: $(STAMP)         ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP)         ## ratios measured within one run; takes minutes
+	$(BIN)/python benchmarks/speaking.py
+	$(BIN)/python benchmarks/planning.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/joining.py
+
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' here; give another by 'make PYTHON=python3.12 ...'"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:                  ## forget the environment and what the demo left
+	rm -rf $(VENV) out

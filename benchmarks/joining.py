@@ -1,0 +1,101 @@
+"""How fast a long document is joined, against a raw copy of the same bytes, measured in the same run.
+
+    python benchmarks/joining.py [--clips 2000] [--seconds 10]
+
+Needs twice the size of the clips in the folder for temporary files (TMPDIR) and leaves nothing there.
+"""
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import mock
+
+import numpy as np
+import soundfile as sf
+
+from cluster_tts.clips import probe
+from cluster_tts.config import StitchingSettings
+from cluster_tts.stitching import Piece, stitch
+
+RATE = 24_000
+ROUNDS = 3
+LIMITS = {"joining thread alone": 3.0, "all, with digests": 5.0}  # times the raw copy
+
+
+def make_pieces(folder: Path, clips: int, seconds: float) -> list[Piece]:
+    random = np.random.default_rng(0)
+    pieces = []
+    for index in range(clips):
+        path = folder / f"{index}.wav"
+        sf.write(path, random.integers(-8000, 8000, round(RATE * seconds), np.int16), RATE)
+        pieces.append(Piece(index, index // 10, f"Chunk {index}.", f"{index:032x}", path, probe(path)))
+    return pieces
+
+
+def copy(pieces: list[Piece], out: Path) -> None:
+    with out.open("wb") as file:
+        for piece in pieces:
+            file.write(piece.path.read_bytes())
+
+
+def run_ffmpeg(pieces: list[Piece], out: Path) -> None:
+    names = out.with_suffix(".txt")
+    names.write_text("".join(f"file '{piece.path}'\n" for piece in pieces))
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "concat", "-safe", "0", "-i", str(names), "-c", "copy", str(out)]
+    subprocess.run(command, check=True)
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def measure(pieces: list[Piece], folder: Path) -> Iterator[tuple[str, float]]:
+    """One round: what was done, and the seconds it took."""
+
+    def join() -> None:
+        stitch("joined", lambda: iter(pieces), folder, StitchingSettings(), folder)
+
+    known = {piece.path: piece.sound.sha256 for piece in pieces}
+    yield "raw copy", timed(lambda: copy(pieces, folder / "copy"))
+    (folder / "copy").unlink()
+    with mock.patch("cluster_tts.stitching.digest", lambda path: known.get(path, "")):
+        yield "joining thread alone", timed(join)
+    (folder / "joined.wav").unlink()
+    yield "all, with digests", timed(join)
+    (folder / "joined.wav").unlink()
+    if shutil.which("ffmpeg"):
+        yield "ffmpeg -c copy", timed(lambda: run_ffmpeg(pieces, folder / "ffmpeg.wav"))
+        (folder / "ffmpeg.wav").unlink()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    options = parser.parse_args()
+    times: dict[str, list[float]] = {}
+    with TemporaryDirectory() as folder:
+        pieces = make_pieces(Path(folder), options.clips, options.seconds)
+        copy(pieces, Path(folder, "copy"))  # warms the cache
+        for _ in range(ROUNDS):
+            for what, seconds in measure(pieces, Path(folder)):
+                times.setdefault(what, []).append(seconds)
+    medians = {what: statistics.median(values) for what, values in times.items()}
+    print(f"{options.clips} clips of {options.seconds:g} s, {RATE} Hz mono 16 bit; medians of {ROUNDS}")
+    for what, seconds in medians.items():
+        ratio = seconds / medians["raw copy"]
+        print(f"{what:<22}{seconds:8.2f} s{ratio:8.2f} x" + (f"   (limit {LIMITS[what]:g})" if what in LIMITS else ""))
+    if "ffmpeg -c copy" not in medians:
+        print("ffmpeg -c copy        not measured: ffmpeg is not installed")
+    return int(any(medians[what] > limit * medians["raw copy"] for what, limit in LIMITS.items()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

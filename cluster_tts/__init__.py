@@ -1,0 +1,46 @@
+"""cluster_tts: many documents in, finished audio out, at the full speed an account allows and never above it.
+
+Read the package in the order in which the data goes:
+
+    model        the words: Document, Chunk, Clip, Outcome
+    errors       what goes wrong, named by what happens next
+    config       the Job: every setting, in layers
+    documents/   find and read texts                    -> Paragraph
+    chunking     cut at sentences, never over the limit -> Chunk
+    planning     what is to be done, against what is there
+    task_queue   what waits, what is lent, what is done
+    quota        what an account may be asked
+    limiter      the one gate in front of an account
+    providers/   voices
+    synthesis    one clip's way, and the only retries   -> Outcome
+    worker       borrow, make so many at once, report
+    clips        files named by what decides their sound
+    manifest     the record, in Parquet
+    completion   which documents are whole
+    joining      one document's joining as something that can be sent
+    stitching    clips in order to one file a document
+    report       the record in numbers
+    record       what is written while a run goes on
+    pipeline     the whole run over a crew
+    local        LocalCrew: one process
+    cluster/     RayCrew: a pool of actors
+    commands     what each command does
+    api, cli, display   how people and programs call it
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cluster_tts.api import plan, plan_async, run, run_async, speak, speak_async
+
+__all__ = ["plan", "plan_async", "run", "run_async", "speak", "speak_async"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The functions of ``api``, imported when first used: ``cluster-tts --help`` must not pay for them."""
+    if name in __all__:
+        from cluster_tts import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'cluster_tts' has no attribute '{name}'")

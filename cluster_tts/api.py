@@ -1,0 +1,122 @@
+"""What this package does, as functions: ``run``, ``plan`` and ``speak``, each with an ``_async`` twin.
+
+from cluster_tts import run
+result = run("texts/", out="audio", settings={"stitching.format": "mp3"})
+assert result.exit_code == 0, result.report.message
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cluster_tts import config
+from cluster_tts.clips import Clips
+from cluster_tts.commands import Result, plan_job, run_job
+from cluster_tts.config import Job
+from cluster_tts.errors import ChunkError, JobError
+from cluster_tts.limiter import OpenGate
+from cluster_tts.model import Clip, Status
+from cluster_tts.planning import Summary
+from cluster_tts.providers import make as make_provider
+from cluster_tts.synthesis import Synthesis
+
+Sources = str | Path | Sequence[str | Path]
+Settings = Mapping[str, Any] | Sequence[str]
+"""Settings by dotted name (``{"stitching.format": "flac"}``), or as ``key=value`` texts."""
+Files = Sequence[str | Path]
+
+
+def load_job(out: str | Path | None = None, settings: Settings = (), files: Files = ()) -> Job:
+    """The job that files, environment and ``settings`` add up to; raises ``JobError`` naming what is wrong."""
+    if isinstance(settings, Mapping):
+        settings = [f"{key}={'null' if value is None else value}" for key, value in settings.items()]
+    job = config.load(files, settings)
+    return job if out is None else replace(job, out=str(out))
+
+
+def run(sources: Sources, out: str | Path | None = None, settings: Settings = (), files: Files = ()) -> Result:
+    """Speak everything in ``sources`` and join it below ``out``; run again to continue.
+
+    Args:
+        sources: files, folders or globs of texts.
+        out: the folder that gets everything; without it the setting ``out`` says which.
+        settings: over all other layers, such as ``{"engine": "local", "stitching.format": "mp3"}``.
+        files: YAML files of settings.
+
+    Returns:
+        How it ended: ``exit_code`` as on the command line. Incomplete documents are told there, not raised.
+
+    Raises:
+        JobError: nothing could be spoken: settings, sources, an unknown voice.
+        Interrupted: storage failed; the same call continues.
+    """
+    return asyncio.run(run_async(sources, out, settings, files))
+
+
+async def run_async(
+    sources: Sources,
+    out: str | Path | None = None,
+    settings: Settings = (),
+    files: Files = (),
+    stop: asyncio.Event | None = None,
+) -> Result:
+    """``run`` on a running event loop. Setting ``stop`` ends it as a signal would, with exit code 75."""
+    return await run_job(load_job(out, settings, files), _listed(sources), stop or asyncio.Event())
+
+
+def plan(sources: Sources, out: str | Path | None = None, settings: Settings = (), files: Files = ()) -> Summary:
+    """What ``run`` with the same arguments would do. Reads everything, writes nothing, asks nobody."""
+    return plan_job(load_job(out, settings, files), _listed(sources))
+
+
+async def plan_async(
+    sources: Sources, out: str | Path | None = None, settings: Settings = (), files: Files = ()
+) -> Summary:
+    """``plan`` without holding up the running event loop."""
+    return await asyncio.to_thread(plan, sources, out, settings, files)
+
+
+def speak(text: str, path: str | Path, settings: Settings = ()) -> Path:
+    """Speak one short text into one audio file, in this process: no queue, no manifest, no Ray.
+
+    Args:
+        text: at most ``chunking.max_characters``; longer texts are what ``run`` is for.
+        path: where the audio goes, over what stands there; its format is ``provider.format``.
+        settings: as for ``run``.
+
+    Returns:
+        ``path``, once the audio there has been decoded to its end.
+
+    Raises:
+        JobError: settings, an unknown voice, a text that is too long, a path that cannot be written.
+        ChunkError: this text cannot be spoken.
+    """
+    return asyncio.run(speak_async(text, path, settings))
+
+
+async def speak_async(text: str, path: str | Path, settings: Settings = ()) -> Path:
+    """``speak`` on a running event loop."""
+    job, path = load_job(settings=settings), Path(path)
+    if len(text) > job.chunking.max_characters:
+        raise JobError(f"the text has {len(text)} characters, chunking.max_characters is {job.chunking.max_characters}")
+    if not path.parent.is_dir():
+        raise JobError(f"cannot write '{path}': there is no folder '{path.parent}'")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".speak-") as folder:
+        clips = Clips(Path(folder), job.provider.format)
+        synthesis = Synthesis(make_provider(job.provider), OpenGate(), clips, job)
+        clip = Clip("single", text, path.name, 0)
+        try:
+            async for outcome in synthesis.make(clip):
+                if outcome.status is Status.FAILED:
+                    raise ChunkError(outcome.error_message or "", outcome.error_kind or "")
+        finally:
+            await synthesis.aclose()
+        clips.path(clip.id).replace(path)
+    return path
+
+
+def _listed(sources: Sources) -> list[str]:
+    return [str(sources)] if isinstance(sources, str | Path) else [str(source) for source in sources]

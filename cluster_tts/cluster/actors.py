@@ -1,0 +1,36 @@
+"""Plain classes as actors. What each decides is decided, and tested, without Ray."""
+
+import asyncio
+from typing import Any
+
+import ray
+
+from cluster_tts.cluster.ports import RemoteLimiter, RemoteTasks
+from cluster_tts.config import Job
+from cluster_tts.joining import join
+from cluster_tts.limiter import Limiter
+from cluster_tts.task_queue import TaskQueue
+from cluster_tts.worker import make_worker
+
+LIMITER_IDLE_S = 600.0
+
+
+class _WorkerShell:
+    async def work(self, job: Job, name: str, slots: int, queue: Any, limiter: Any) -> None:
+        """Build the worker here, where its key and its voice are, and let it work until the queue is closed."""
+        port = RemoteLimiter(limiter) if limiter is not None else None
+        await make_worker(job, name, slots, RemoteTasks(queue), port).run()
+
+
+class _LimiterShell(Limiter):
+    async def leave_when_idle(self) -> None:
+        """End the process for good once nobody has asked for long: the limiter outlives the job that made it."""
+        while (left_s := LIMITER_IDLE_S - self.idle_s) > 0:  # noqa: ASYNC110 - it waits for nothing to happen
+            await asyncio.sleep(left_s)
+        ray.actor.exit_actor()
+
+
+QueueActor: Any = ray.remote(TaskQueue)
+WorkerActor: Any = ray.remote(_WorkerShell)
+LimiterActor: Any = ray.remote(_LimiterShell)
+join_remotely: Any = ray.remote(join)

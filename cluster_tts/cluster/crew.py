@@ -1,0 +1,155 @@
+"""RayCrew: start a pool of workers around one queue and one limiter, feed them, replace the dead, stop them."""
+
+import asyncio
+import itertools
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+from cluster_tts.cluster.session import Session
+from cluster_tts.config import Job
+from cluster_tts.errors import JobError
+from cluster_tts.joining import JoinOrder
+from cluster_tts.local import REMOTE_SLOTS
+from cluster_tts.model import Clip
+from cluster_tts.providers import provider_class
+from cluster_tts.quota import Limits
+from cluster_tts.stitching import Joined
+from cluster_tts.task_queue import Ledger
+from cluster_tts.worker import LEASE_S
+
+log = logging.getLogger(__name__)
+
+WAITING_CPUS = 0.25  # of a worker that mostly waits for a server
+MOST_WAITING_WORKERS = 8
+MOST_DEATHS_IN_A_ROW = 5  # workers that die one after another while nothing gets done: something is wrong with all
+PATIENCE_S = 60.0  # for the first worker of a pool to be placed
+
+
+class RayCrew:
+    """The pool. ``hire`` connects and starts it, so that this can go on while documents are still being read."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._session = Session(job.cluster.address)
+        # Ray is started on a thread that lives as long as the crew: see Session.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ray")
+        self._names = (f"worker-{number}-{os.getpid()}" for number in itertools.count())
+        self._work: dict[Any, str] = {}  # the worker's name by the reference to its work
+        self._actors: dict[str, Any] = {}
+        self._hired = False
+        self._deaths_in_a_row = 0
+        self._dead: list[str] = []
+        self._queue: Any = None
+        self._limiter: Any = None
+        self.backlog = 64
+        self.joiners = 1
+
+    async def hire(self) -> None:
+        """Connect to Ray and start the pool.
+
+        Raises:
+            JobError: no Ray, or no room in the cluster.
+        """
+        self._hired = True
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._start)
+
+    def _start(self) -> None:
+        self._session.open()
+        import ray
+
+        from cluster_tts.cluster.actors import LimiterActor, QueueActor
+
+        here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+        self._queue = QueueActor.options(num_cpus=0, enable_task_events=False, label_selector=here).remote(LEASE_S)
+        if Limits.of(self._job.quota) is not None:
+            self._limiter = LimiterActor.options(
+                name="limiter", namespace="cluster_tts", lifetime="detached", get_if_exists=True, num_cpus=0,
+                max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, enable_task_events=False,
+                label_selector=here,
+            ).remote()  # fmt: skip
+            self._limiter.leave_when_idle.remote()
+        cpus = ray.cluster_resources().get("CPU", 1.0)
+        embedded = provider_class(self._job.provider.name).embedded
+        self._cpus_each = 1.0 if embedded else WAITING_CPUS
+        automatic = int(cpus) if embedded else min(MOST_WAITING_WORKERS, int(cpus))
+        wanted = self._job.workers.count
+        self._count = wanted if isinstance(wanted, int) else max(1, automatic)
+        slots = self._job.workers.slots
+        self._slots = slots if isinstance(slots, int) else 1 if embedded else REMOTE_SLOTS
+        self.backlog = max(64, 4 * self._count * self._slots)
+        self.joiners = sum(node["Alive"] for node in ray.nodes())
+        for _ in range(self._count):
+            self._start_worker()
+
+    def _start_worker(self) -> None:
+        from cluster_tts.cluster.actors import WorkerActor
+
+        name = next(self._names)
+        actor = WorkerActor.options(num_cpus=self._cpus_each, enable_task_events=False).remote()
+        self._actors[name] = actor
+        self._work[actor.work.remote(self._job, name, self._slots, self._queue, self._limiter)] = name
+
+    async def exchange(self, clips: Sequence[Clip]) -> Ledger:
+        await self._replace_dead()
+        dead, self._dead = self._dead, []
+        ledger = cast(Ledger, await self._queue.exchange.remote(clips, dead))
+        if ledger.outcomes:
+            self._deaths_in_a_row = 0
+        return ledger
+
+    async def _replace_dead(self) -> None:
+        import ray
+
+        ended, _ = ray.wait(list(self._work), num_returns=len(self._work), timeout=0)
+        for reference in ended:
+            name = self._work.pop(reference)
+            del self._actors[name]
+            try:
+                await reference
+            except JobError as error:  # raised in the worker: what Ray hands on is an instance of it
+                raise type(error)(*error.args) from None
+            except ray.exceptions.RayActorError as error:
+                log.warning("worker %s died and is replaced: %s", name, str(error).splitlines()[0])
+                self._dead.append(name)
+                if self._limiter is not None:
+                    self._limiter.forget.remote(name)
+                self._deaths_in_a_row += 1
+                if self._deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
+                    raise JobError(f"{self._deaths_in_a_row} workers died in a row, the last one so: {error}") from None
+                self._start_worker()
+
+    async def join(self, order: JoinOrder) -> Joined:
+        from cluster_tts.cluster.actors import join_remotely
+
+        # num_cpus=0: with every core promised to a voice, a task that asks for one would never start.
+        task = join_remotely.options(num_cpus=0, max_retries=3, enable_task_events=False)
+        joined: Joined = await task.remote(order)
+        return joined
+
+    async def dismiss(self, grace_s: float) -> Ledger:
+        await self._queue.close.remote()
+        if self._work:
+            import ray
+
+            await asyncio.to_thread(ray.wait, list(self._work), num_returns=len(self._work), timeout=grace_s)
+        return cast(Ledger, await self._queue.exchange.remote())
+
+    async def aclose(self) -> None:
+        """Let the pool go and disconnect; on a shared cluster nothing of this run stays."""
+        if not self._hired:
+            return
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._stop)
+        self._thread.shutdown()
+
+    def _stop(self) -> None:
+        import ray
+
+        if not ray.is_initialized():
+            return
+        for actor in [*self._actors.values(), self._queue]:
+            if actor is not None:
+                ray.kill(actor)
+        self._session.close()

@@ -1,0 +1,281 @@
+"""What each command does with a job, once its arguments have been read: run, plan, stitch, report, status."""
+
+import asyncio
+import logging
+import secrets
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cluster_tts import config, documents
+from cluster_tts.clips import Clips
+from cluster_tts.config import Job
+from cluster_tts.errors import (
+    EXIT_CONTINUE,
+    EXIT_INCOMPLETE,
+    EXIT_OK,
+    EXIT_UNEXPECTED,
+    DamagedClips,
+    Interrupted,
+    JobError,
+)
+from cluster_tts.joining import JoinOrder, join
+from cluster_tts.local import LocalCrew
+from cluster_tts.manifest import DocumentRow, Manifest
+from cluster_tts.model import Document, Outcome
+from cluster_tts.pipeline import Crew, Progress, Run, as_whole
+from cluster_tts.planning import Plan, Summary, make_plan, plan_of_manifest, summarise
+from cluster_tts.providers import make as make_provider
+from cluster_tts.record import Record, failures, line, read_report, write_report, write_whole
+from cluster_tts.report import Report, Totals, note_failure
+
+if TYPE_CHECKING:
+    from cluster_tts.cluster.crew import RayCrew
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 10.0  # what is in flight when a run is asked to stop may take so long to end
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended. ``exit_code`` is 0 only if every document is whole; ``report`` is what ``report.json`` says."""
+
+    out: Path
+    exit_code: int
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a run is told besides its job."""
+
+    watch: Callable[[Progress], None] = lambda progress: None
+    fresh: bool = False  # forget what the manifest says; clips stay
+    retry_failed: bool = False  # speak only what failed
+    verbose: bool = False
+
+
+async def run_job(
+    job: Job,
+    sources: Sequence[str],
+    stop: asyncio.Event,
+    options: RunOptions = RunOptions(),
+) -> Result:
+    """Speak and join everything in ``sources``; what is there already is left alone.
+
+    Raises:
+        JobError: nothing could be done.
+        Interrupted: ``stop`` was set, or storage failed; the same call continues.
+    """
+    found = documents.find(sources)
+    make_provider(job.provider)  # an unknown voice is told now, not by a worker later
+    _make_room(job)
+    manifest = Manifest(job.out_dir / "manifest", _run_id())
+    with _log_file(job.out_dir / "run.log", options.verbose):
+        log.info("run %s: %d documents, %s, engine %s", manifest.run_id, len(found), job.provider.name, job.engine)
+        return await _run(job, found, manifest, stop, options)
+
+
+async def _run(
+    job: Job, found: Sequence[Document], manifest: Manifest, stop: asyncio.Event, options: RunOptions
+) -> Result:
+    pool = _pool(job)
+    # Ray takes seconds to start. A new OUT has surely something to speak, so reading and cutting go on meanwhile;
+    # in one that is not new the plan may well say that nothing is left to do.
+    hiring = asyncio.create_task(pool.hire()) if pool is not None and not manifest.exists else None
+    try:
+        plan = await asyncio.to_thread(_record_plan, job, found, manifest, options)
+        record = Record(job.out_dir, manifest, plan.rows)
+        record.flush("running", None)
+        try:
+            crew: Crew = LocalCrew(job)
+            if pool is not None and plan.needs_speech:
+                await (hiring or pool.hire())
+                crew = pool
+            await Run(job, plan, record, crew, options.watch).until_done(stop, GRACE_S)
+        except JobError as error:
+            status = "interrupted" if isinstance(error, Interrupted) else "failed"
+            _finish(job, plan, record, status, error.exit_code, str(error))
+            raise
+        except Exception as error:
+            _finish(job, plan, record, "failed", EXIT_UNEXPECTED, f"{type(error).__name__}: {error}")
+            raise
+        return _finish(job, plan, record, *_verdict(plan))
+    finally:
+        if hiring is not None:
+            await asyncio.wait([hiring])
+        if pool is not None:
+            await pool.aclose()
+
+
+def plan_job(job: Job, sources: Sequence[str], fresh: bool = False) -> Summary:
+    """What ``run_job`` would do. Reads everything, writes nothing, asks nobody."""
+    found = documents.find(sources)
+    make_provider(job.provider)
+    manifest = Manifest(job.out_dir / "manifest")
+    return summarise(make_plan(job, found, manifest, fresh=fresh), job)
+
+
+def stitch_out(out: Path, settings: Sequence[str], files: Sequence[str | Path] = ()) -> Result:
+    """Join every document of ``out`` again from its clips, with the settings of its run and ``settings`` over them.
+
+    Raises:
+        JobError: ``out`` holds no run, or the settings are wrong.
+    """
+    job = _job_of(out, settings, files)
+    manifest = Manifest(out / "manifest", _run_id())
+    plan = plan_of_manifest(job, manifest)
+    record = Record(out, manifest, plan.rows)
+    clips = Clips(job.clips_dir, job.provider.format)
+    with _log_file(out / "run.log", verbose=False):
+        for name in plan.pending:
+            row = plan.rows[name]
+            if plan.completion.is_whole(name):
+                order = JoinOrder(name, plan.locations[name], plan.completion.sounds(name), out, clips, job.stitching)
+                try:
+                    row = as_whole(row, join(order), out)
+                except DamagedClips as damage:
+                    row = replace(row, status="incomplete", missing=len(damage.clip_ids), error=str(damage))
+            else:
+                row = replace(row, status="incomplete", missing=plan.completion.missing(name))
+            record.document(row)
+    return _finish(job, plan, record, *_verdict(plan))
+
+
+def report_out(out: Path) -> Report:
+    """``report.json`` and ``report.html`` of ``out`` written again from its manifest, over all its runs.
+
+    Raises:
+        JobError: ``out`` holds no run.
+    """
+    report = status_of(out)
+    write_report(out, report)
+    return report
+
+
+def status_of(out: Path) -> Report:
+    """Where the run in ``out`` stands, from its manifest; nothing is written.
+
+    Raises:
+        JobError: ``out`` holds no run.
+    """
+    manifest = Manifest(out / "manifest")
+    if not manifest.exists:
+        raise JobError(f"'{out}' holds no run: there is no manifest/documents.parquet in it")
+    totals, failed = Totals(), dict[str, Outcome]()
+    for outcome in manifest.read_outcomes():
+        totals.count(outcome)
+        note_failure(failed, outcome)
+    rows = manifest.documents()
+    last = read_report(out) or {}
+    verdict = _verdict_of(rows.values())
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Report(
+        run_id=str(last.get("run_id", "")),
+        status=str(last.get("status", verdict[0])),
+        exit_code=last["exit_code"] if "exit_code" in last else verdict[1],
+        started_at=str(last.get("started_at", now)),
+        heartbeat=str(last.get("heartbeat", now)),
+        message=last.get("message"),
+        totals=totals.as_dict(float(last.get("totals", {}).get("run_s", 0.0))),
+        documents=tuple(map(line, rows.values())),
+        failures=tuple(failures(failed, rows.values(), manifest.plans())),
+    )
+
+
+def _pool(job: Job) -> "RayCrew | None":
+    if job.engine != "ray":
+        return None
+    from cluster_tts.cluster.crew import RayCrew  # planning and the local engine never pay for importing Ray
+
+    return RayCrew(job)
+
+
+def _record_plan(job: Job, found: Sequence[Document], manifest: Manifest, options: RunOptions) -> Plan:
+    write_whole(job.out_dir / "job.yaml", config.to_yaml(job))
+    writer = manifest.plan_writer()
+    try:
+        plan = make_plan(job, found, manifest, writer, fresh=options.fresh)
+    except BaseException:
+        writer.abandon()
+        raise
+    if options.retry_failed:
+        plan.only_failed(manifest)
+    for audio in plan.stale:
+        for suffix in (Path(audio).suffix, ".json", ".srt"):
+            (job.out_dir / audio).with_suffix(suffix).unlink(missing_ok=True)
+    return plan
+
+
+def _verdict(plan: Plan) -> tuple[str, int, str | None]:
+    return _verdict_of(plan.rows.values())
+
+
+def _verdict_of(rows: Iterable[DocumentRow]) -> tuple[str, int, str | None]:
+    """Status, exit code and message that the documents add up to."""
+    states = Counter(row.status for row in rows)
+    total = states.total()
+    if states["planned"]:
+        return (
+            "interrupted",
+            EXIT_CONTINUE,
+            f"interrupted: {states['whole']} of {total} documents are whole; run the same command again to continue",
+        )
+    if states["whole"] < total:
+        return "incomplete", EXIT_INCOMPLETE, f"{total - states['whole']} of {total} documents are not whole"
+    return "whole", EXIT_OK, None
+
+
+def _finish(job: Job, plan: Plan, record: Record, status: str, exit_code: int, message: str | None) -> Result:
+    missing = failures(record.failed, plan.rows.values(), plan.locations)
+    report = record.flush(status, exit_code, message, missing)
+    log.info("ended %s, exit code %d%s", status, exit_code, f": {message}" if message else "")
+    return Result(job.out_dir, exit_code, report)
+
+
+def _job_of(out: Path, settings: Sequence[str], files: Sequence[str | Path]) -> Job:
+    saved = out / "job.yaml"
+    if not saved.is_file():
+        raise JobError(f"'{out}' holds no run: there is no job.yaml in it")
+    return replace(config.load([saved, *files], settings), out=str(out))
+
+
+def _make_room(job: Job) -> None:
+    """Make the folders of a run, and find out now whether they can be written to."""
+    for folder in (job.out_dir, job.clips_dir):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise JobError(
+                f"cannot write to '{folder}': {error.strerror or error}; choose another with --out"
+            ) from None
+
+
+def _run_id() -> str:
+    """Sorts by time, and differs between two runs that start at once."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+@contextmanager
+def _log_file(path: Path, verbose: bool) -> Iterator[None]:
+    """Everything this package logs meanwhile also goes to ``path``, appended."""
+    logger = logging.getLogger("cluster_tts")
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()

@@ -1,0 +1,83 @@
+"""Markdown: what a person would read aloud of it. Marks, addresses, code and HTML stay silent."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+
+from cluster_tts.documents.text import SPEAKABLE, lines, unwrap
+from cluster_tts.model import Paragraph
+
+# Between "---" lines, if it begins like YAML: a scene break at the top of a story must not swallow it up to the next.
+FRONT_MATTER = re.compile(r"---[ \t]*\n(?:(?:#|[\w\"'][^\n:]*:).*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+ADDRESS = re.compile(r"\b(?:https?|ftp)://(?:[^\s/@]*@)?([\w.-]*\w)(?::\d+)?(?:[/?#](?:\S*[^\s.,;:!?()\[\]'\"])?)?")
+LINE_BREAK_TAG = re.compile(r"<br\b", re.IGNORECASE)
+# "[^1]: " before a footnote, "[^1]" where it is called, "[x] " before a task.
+SILENT_MARK = re.compile(r"^\[\^[^\]\s]+\]:|\[\^[^\]\s]+\]|^\[[ xX]\]\s", re.MULTILINE)
+SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")
+
+
+def paragraphs(path: Path) -> Iterator[Paragraph]:
+    """The paragraphs of the Markdown at ``path``: headings, list items, table rows and quotes are each their own.
+
+    A paragraph of signs is left out unless there are no others. The document is parsed whole, so unlike plain text
+    it is held in memory.
+    """
+    source = "\n".join(lines(path))
+    front = FRONT_MATTER.match(source)
+    texts = list(_texts(_parser().parse(source[front.end() :] if front else source)))
+    yield from map(Paragraph, [text for text in texts if SPEAKABLE.search(text)] or texts)
+
+
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    parser.inline.ruler.before("link", "silent_mark", _skip_silent_mark)
+    return parser
+
+
+def _skip_silent_mark(state: StateInline, silent: bool) -> bool:
+    mark = SILENT_MARK.match(state.src, state.pos)
+    if mark:
+        state.pos = mark.end()
+    return mark is not None
+
+
+def _texts(tokens: Sequence[Token]) -> Iterator[str]:
+    row: list[str] | None = None
+    for token in tokens:
+        if token.type == "tr_open":
+            row = []
+        elif token.type == "tr_close":
+            if row:
+                yield ", ".join(row) + ("" if row[-1].endswith(SENTENCE_ENDS) else ".")
+            row = None
+        elif token.type == "inline" and (text := unwrap(_spoken(token.children or []).split("\n"))):
+            if row is None:
+                yield text
+            else:
+                row.append(text)
+
+
+def _spoken(tokens: Sequence[Token]) -> str:
+    return "".join(map(_spoken_part, tokens))
+
+
+def _spoken_part(token: Token) -> str:
+    match token.type:
+        case "text":
+            return ADDRESS.sub(r"\1", token.content)
+        case "code_inline":
+            return token.content
+        case "image":
+            return _spoken(token.children or [])
+        case "softbreak":
+            return "\n"
+        case "hardbreak":
+            return " "
+        case "html_inline":
+            return " " if LINE_BREAK_TAG.match(token.content) else ""
+        case _:
+            return ""

@@ -1,0 +1,78 @@
+"""The errors of cluster_tts, each named by what the program does next.
+
+    CTTSError
+    ├── JobError          stop the run: nothing that follows can succeed (exit 2)
+    │   └── Interrupted   stop the run, but the same command continues it (exit 75)
+    ├── DocumentError     this document cannot be read; the others go on (exit 3)
+    ├── ChunkError        this clip can never be spoken; its document stays incomplete, the run goes on (exit 3)
+    ├── RetryLater        this attempt failed; the same request may succeed later
+    └── DamagedClips      clips on disk are not what the manifest says; they are spoken again
+
+Each takes its message first and everything else optionally, because an exception whose constructor does not accept
+its own ``args`` loses its type on the way between Ray actors.
+"""
+
+from collections.abc import Sequence
+
+EXIT_OK = 0
+EXIT_UNEXPECTED = 1
+EXIT_USAGE = 2
+EXIT_INCOMPLETE = 3
+EXIT_CONTINUE = 75
+
+
+class CTTSError(Exception):
+    """Base of everything this package raises on purpose; its text is one message fit for a person."""
+
+
+class JobError(CTTSError):
+    """The run cannot go on: configuration, sources, credentials, an unknown voice."""
+
+    exit_code = EXIT_USAGE
+
+
+class Interrupted(JobError):
+    """The run was asked to stop; running the same command again continues it."""
+
+    exit_code = EXIT_CONTINUE
+
+
+class DocumentError(CTTSError):
+    """One document cannot be read or has nothing to say."""
+
+
+class ChunkError(CTTSError):
+    """One clip can never be spoken as it is asked for.
+
+    ``kind`` is the stable word that the manifest and the report count by.
+    """
+
+    def __init__(self, message: str, kind: str = "unspeakable") -> None:
+        super().__init__(message, kind)
+        self.kind = kind
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class RetryLater(CTTSError):
+    """One attempt failed in a way that another may not; ``after_s`` is the pause the server named, if it did."""
+
+    def __init__(self, message: str, kind: str = "fault", after_s: float | None = None) -> None:
+        super().__init__(message, kind, after_s)
+        self.kind = kind
+        self.after_s = after_s
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class DamagedClips(CTTSError):
+    """Joining found clips that are missing, cut or swapped; ``clip_ids`` names them all."""
+
+    def __init__(self, message: str, clip_ids: Sequence[str] = ()) -> None:
+        super().__init__(message, clip_ids)
+        self.clip_ids = tuple(clip_ids)
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -1,0 +1,42 @@
+"""One document's joining as something that can be sent: where its plan stands and what its clips measure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster_tts.clips import Clips
+from cluster_tts.completion import unpack
+from cluster_tts.config import StitchingSettings
+from cluster_tts.manifest import PlanLocation
+from cluster_tts.stitching import Joined, Piece, stitch
+
+
+@dataclass(frozen=True, slots=True)
+class JoinOrder:
+    """All that joining one whole document takes. Texts and audio are read where it is carried out."""
+
+    document: str
+    plan: PlanLocation
+    sounds: NDArray[np.void]  # in reading order, see completion.SOUND_DTYPE
+    out: Path
+    clips: Clips
+    settings: StitchingSettings
+
+    def pieces(self) -> Iterator[Piece]:
+        """The document's chunks in reading order, each with its clip."""
+        for chunk, row in zip(self.plan, self.sounds, strict=True):
+            yield Piece(
+                chunk.index, chunk.paragraph, chunk.text, chunk.clip_id, self.clips.path(chunk.clip_id), unpack(row)
+            )
+
+
+def join(order: JoinOrder) -> Joined:
+    """Join a document into ``OUT/documents``.
+
+    Raises:
+        DamagedClips: clips are missing or not what the manifest says; nothing was written.
+    """
+    return stitch(order.document, order.pieces, order.out / "documents", order.settings, order.out)

@@ -1,0 +1,232 @@
+"""The one gate in front of an account: first come, first served, for every worker and every job.
+
+``Limiter`` is what runs, as one actor on Ray or as one object locally; ``LimiterGate`` is a worker's side of it.
+aiolimiter paces where a burst is declared; the exact log of ``quota.Quota`` has the last word.
+"""
+
+import asyncio
+import itertools
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aiolimiter import AsyncLimiter
+
+from cluster_tts.quota import Limits, Quota
+
+HOLD_S = 2.0  # a call without a grant is answered after so long, so that no worker waits for a lost reply
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A worker's whole state at the gate, so that a repeated or late message does no harm.
+
+    ``wants`` gives the characters of each request that waits to leave, by request id; ``done`` names those that ended
+    since the last ask. ``number`` grows with every ask of a worker: an older one arriving late changes no wants.
+    """
+
+    worker: str
+    number: int
+    wants: Mapping[int, int]
+    done: tuple[int, ...] = ()
+    cool_s: float | None = None
+
+
+class LimiterPort(Protocol):
+    """What a worker needs of the limiter, wherever it runs."""
+
+    async def ask(self, account: str, limits: Limits, ask: Ask) -> tuple[int, ...]: ...
+
+
+@dataclass(slots=True)
+class _Account:
+    quota: Quota
+    pacer: AsyncLimiter | None
+    waiting: dict[tuple[str, int], int] = field(default_factory=dict)  # characters by (worker, request), in order
+    held: set[tuple[str, int]] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, asyncio.Event] = field(default_factory=dict)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    pump: asyncio.Task[None] | None = None
+
+
+class Limiter:
+    """Grants requests to leave, account by account. Lives on one event loop.
+
+    Promise: what ``quota.Quota`` promises, and the order of asking; a dear request is not overtaken by cheap ones.
+    Weakness: what it knows is in memory only.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._accounts: dict[str, _Account] = {}
+        self._asked = clock()
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since anybody asked, or zero while places are held."""
+        return 0.0 if any(entry.held for entry in self._accounts.values()) else self._clock() - self._asked
+
+    async def ask(self, account: str, limits: Limits, ask: Ask) -> tuple[int, ...]:
+        """Hand back what is done, wait until something that is wanted may leave, and tell which requests may.
+
+        A newer ask of the same worker answers an older one that still waits with nothing. Wants that a newer ask no
+        longer names are withdrawn.
+        """
+        self._asked = self._clock()
+        entry = self._accounts.get(account) or self._open(account, limits)
+        self._return(entry, ask)
+        if ask.number < entry.numbers.get(ask.worker, -1):
+            return ()
+        entry.numbers[ask.worker] = ask.number
+        if earlier := entry.calls.get(ask.worker):
+            earlier.set()
+        for key in [key for key in entry.waiting if key[0] == ask.worker and key[1] not in ask.wants]:
+            del entry.waiting[key]
+        for request, characters in ask.wants.items():
+            if (ask.worker, request) not in entry.held:
+                entry.waiting.setdefault((ask.worker, request), characters)
+        entry.changed.set()
+        if not ask.wants:
+            return ()
+        granted = self._granted(entry, ask)
+        if not granted:
+            entry.calls[ask.worker] = news = asyncio.Event()
+            try:
+                async with asyncio.timeout(HOLD_S):
+                    await news.wait()
+            except TimeoutError:
+                pass  # answered with nothing: the worker asks again
+            granted = self._granted(entry, ask) if entry.numbers[ask.worker] == ask.number else ()
+        return granted
+
+    def forget(self, worker: str) -> None:
+        """Take back the places of a worker that died; what it sent stays in the window."""
+        for entry in self._accounts.values():
+            for key in [key for key in entry.held if key[0] == worker]:
+                entry.held.discard(key)
+                entry.quota.give_back()
+            for key in [key for key in entry.waiting if key[0] == worker]:
+                del entry.waiting[key]
+            entry.changed.set()
+
+    def in_flight(self, account: str) -> int:
+        """How many requests of the account are under way."""
+        return self._accounts[account].quota.in_flight if account in self._accounts else 0
+
+    def _open(self, account: str, limits: Limits) -> _Account:
+        pacer = None
+        if limits.burst is not None and limits.requests is not None:
+            pacer = AsyncLimiter(limits.burst, limits.burst * (limits.window_s + limits.guard_s) / limits.requests)
+        entry = self._accounts[account] = _Account(Quota(limits), pacer)
+        entry.pump = asyncio.get_running_loop().create_task(self._grant(entry))
+        return entry
+
+    def _return(self, entry: _Account, ask: Ask) -> None:
+        for request in ask.done:
+            if (key := (ask.worker, request)) in entry.held:
+                entry.held.discard(key)
+                entry.quota.give_back()
+        if ask.cool_s is not None:
+            entry.quota.cool(self._clock() + ask.cool_s)
+
+    @staticmethod
+    def _granted(entry: _Account, ask: Ask) -> tuple[int, ...]:
+        return tuple(request for request in ask.wants if (ask.worker, request) in entry.held)
+
+    async def _grant(self, entry: _Account) -> None:
+        """For ever: the first in line leaves as soon as it may, and nobody before it."""
+        while True:
+            entry.changed.clear()
+            key, characters = next(iter(entry.waiting.items()), (None, 0))
+            wait_s = math.inf if key is None else entry.quota.wait_s(characters, self._clock())
+            if key is None or wait_s > 0:
+                try:
+                    async with asyncio.timeout(None if wait_s == math.inf else wait_s):
+                        await entry.changed.wait()
+                except TimeoutError:
+                    pass  # the window has moved on
+                continue
+            if entry.pacer:
+                await entry.pacer.acquire()
+                if key not in entry.waiting or entry.quota.wait_s(characters, self._clock()) > 0:
+                    continue  # withdrawn, or cooled down meanwhile
+            del entry.waiting[key]
+            entry.held.add(key)
+            entry.quota.take(characters, self._clock())
+            if call := entry.calls.get(key[0]):
+                call.set()
+
+
+class OpenGate:
+    """The gate of a provider without an account: always open."""
+
+    @asynccontextmanager
+    async def place(self, characters: int) -> AsyncIterator[None]:
+        yield
+
+    def cool(self, seconds: float) -> None:
+        """Nobody else asks this provider: there is nothing to cool."""
+
+
+class LimiterGate:
+    """A worker's side of the gate: the wants of all its slots travel in one pending call."""
+
+    def __init__(self, limiter: LimiterPort, account: str, limits: Limits, worker: str) -> None:
+        self._limiter = limiter
+        self._account = account
+        self._limits = limits
+        self._worker = worker
+        self._ids = itertools.count()
+        self._numbers = itertools.count()
+        self._waiting: dict[int, tuple[int, asyncio.Future[None]]] = {}
+        self._done: list[int] = []
+        self._cool_s: float | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def place(self, characters: int) -> AsyncIterator[None]:
+        """Hold a place in flight; entered once the request may leave, to be left when its last byte is there."""
+        request = next(self._ids)
+        allowed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[request] = characters, allowed
+        self._send()
+        try:
+            await allowed
+            yield
+        finally:
+            self._waiting.pop(request, None)
+            self._done.append(request)
+            self._send()
+
+    def cool(self, seconds: float) -> None:
+        """Tell the limiter that the server wants nobody to ask for so long."""
+        self._cool_s = seconds
+        self._send()
+
+    def _send(self) -> None:
+        wants = {request: characters for request, (characters, allowed) in self._waiting.items() if not allowed.done()}
+        ask = Ask(self._worker, next(self._numbers), wants, tuple(self._done), self._cool_s)
+        self._done.clear()
+        self._cool_s = None
+        call = asyncio.get_running_loop().create_task(self._call(ask))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+
+    async def _call(self, ask: Ask) -> None:
+        try:
+            granted = await self._limiter.ask(self._account, self._limits, ask)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the slots that wait are told
+            for _, allowed in self._waiting.values():
+                if not allowed.done():
+                    allowed.set_exception(error)
+            return
+        for request in granted:
+            if (entry := self._waiting.get(request)) and not entry[1].done():
+                entry[1].set_result(None)
+        still_waiting = any(not allowed.done() for _, allowed in self._waiting.values())
+        if still_waiting and len(self._calls) == 1:
+            self._send()

@@ -1,0 +1,59 @@
+"""LocalCrew: all of it in one process, no Ray. Same parts, same bytes; for debugging and a handful of chunks."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+from cluster_tts.config import Job
+from cluster_tts.joining import JoinOrder, join
+from cluster_tts.limiter import Limiter
+from cluster_tts.model import Clip, Outcome
+from cluster_tts.providers import provider_class
+from cluster_tts.stitching import Joined
+from cluster_tts.task_queue import Ledger, Loans, TaskQueue
+from cluster_tts.worker import LEASE_S, make_worker
+
+REMOTE_SLOTS = 16
+
+
+class LocalTasks:
+    """The queue's worker side for a worker in the same process."""
+
+    def __init__(self, queue: TaskQueue) -> None:
+        self._queue = queue
+
+    async def serve(self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int) -> Loans:
+        return self._queue.serve(worker, holding, outcomes, want)
+
+
+class LocalCrew:
+    """One worker with as many slots as embedded voices have cores; documents are joined in a thread."""
+
+    joiners = 1
+
+    def __init__(self, job: Job) -> None:
+        embedded = provider_class(job.provider.name).embedded
+        automatic = (os.cpu_count() or 1) if embedded else REMOTE_SLOTS
+        slots = job.workers.slots if isinstance(job.workers.slots, int) else automatic
+        self.backlog = max(64, 4 * slots)
+        self._queue = TaskQueue(LEASE_S)
+        self._worker = make_worker(job, "local", slots, LocalTasks(self._queue), Limiter())
+        self._working: asyncio.Task[None] | None = None
+
+    async def exchange(self, clips: Sequence[Clip]) -> Ledger:
+        if self._working is None:
+            self._working = asyncio.create_task(self._worker.run())
+        if self._working.done():
+            self._working.result()
+        return self._queue.exchange(clips)
+
+    async def join(self, order: JoinOrder) -> Joined:
+        return await asyncio.to_thread(join, order)
+
+    async def dismiss(self, grace_s: float) -> Ledger:
+        self._queue.close()
+        if self._working is not None:
+            await asyncio.wait([self._working], timeout=grace_s)
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
+        return self._queue.exchange()

@@ -1,0 +1,97 @@
+"""The words everything else is said in: frozen, small, picklable.
+
+A *document* is cut into *chunks*. Each chunk is spoken by one *clip*: a sound on disk, named by everything that
+decides how it sounds, so that equal chunks are one clip. The queue lends clips to workers; every attempt to speak one
+ends as an *outcome*, which is a row of the manifest.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text to be spoken: the name its audio gets, and where its text is read from."""
+
+    name: str
+    source: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A run of text without a break in it, white space already collapsed to single blanks."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of one paragraph, short enough for one request."""
+
+    document: str
+    index: int
+    paragraph: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A sound to be made. ``document`` and ``chunk_index`` tell where it is needed first, for logs and the manifest."""
+
+    id: str
+    text: str
+    document: str
+    chunk_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What was measured of a clip on disk after it was decoded to its end."""
+
+    frames: int
+    rate: int
+    size_bytes: int
+    sha256: str
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.rate
+
+
+class Status(StrEnum):
+    """How an attempt ended. Only ``SPOKEN``, ``FOUND`` and ``FAILED`` are final."""
+
+    SPOKEN = "spoken"  # a new clip was made and checked
+    FOUND = "found"  # the clip was there already; nobody was asked
+    FAILED = "failed"  # given up; the documents that need it stay incomplete
+    RETRIED = "retried"  # failed, and was tried again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One attempt to speak one clip: one row of ``manifest/outcomes``. Times are seconds, epochs are UTC."""
+
+    clip_id: str
+    document: str
+    chunk_index: int
+    attempt: int
+    status: Status
+    characters: int
+    sound: Sound | None = None
+    error_kind: str | None = None
+    error_message: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    billed_characters: int | None = None
+    cost_usd: float | None = None
+    gate_wait_s: float = 0.0
+    latency_s: float = 0.0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    worker: str = ""
+    node: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        return self.status is not Status.RETRIED

@@ -1,0 +1,203 @@
+"""The whole run over a crew: feed what is missing, settle what ended, join what became whole.
+
+Nothing here knows where the work is done. A ``Crew`` speaks and joins; ``local`` and ``cluster`` each have one, and
+both give the same bytes.
+"""
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Protocol
+
+from cluster_tts.clips import Clips
+from cluster_tts.config import Job
+from cluster_tts.errors import DamagedClips
+from cluster_tts.joining import JoinOrder
+from cluster_tts.manifest import DocumentRow
+from cluster_tts.model import Clip, Outcome, Status
+from cluster_tts.planning import Plan
+from cluster_tts.record import Record
+from cluster_tts.stitching import Joined
+from cluster_tts.task_queue import Ledger
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.1
+MOST_MENDINGS = 3  # of one document whose clips turn out damaged, so that a dying disk ends the run
+
+
+class Crew(Protocol):
+    """Whoever does the work: workers that pull clips from a queue, and joiners."""
+
+    backlog: int
+    """How many clips to keep waiting, so that nobody idles and nothing large is held."""
+
+    joiners: int
+    """How many documents may be joined at once."""
+
+    async def exchange(self, clips: Sequence[Clip]) -> Ledger:
+        """Hand in clips, take what ended; raises ``JobError`` where nobody can go on."""
+
+    async def join(self, order: JoinOrder) -> Joined:
+        """Join one document; raises ``DamagedClips``."""
+
+    async def dismiss(self, grace_s: float) -> Ledger:
+        """Lend nothing more, give what is lent ``grace_s`` to end, and tell what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a run stands, for whoever watches it."""
+
+    documents: int
+    documents_whole: int
+    documents_incomplete: int
+    clips: int
+    """Clips that were missing at the start; ``spoken``, ``found`` and ``failed`` of them are dealt with."""
+    spoken: int
+    found: int
+    failed: int
+    in_flight: int
+    joining: int
+    characters: int
+    audio_s: float
+
+
+class Run:
+    """One run of a plan over a crew."""
+
+    def __init__(self, job: Job, plan: Plan, record: Record, crew: Crew, watch: Callable[[Progress], None]) -> None:
+        self._job = job
+        self._plan = plan
+        self._record = record
+        self._crew = crew
+        self._watch = watch
+        self._clips = Clips(job.clips_dir, job.provider.format)
+        self._feed: Iterator[Clip] = plan.clips()
+        self._open = set(plan.pending)
+        self._whole: deque[str] = deque()
+        self._joins: dict[asyncio.Task[Joined], str] = {}
+        self._mendings: Counter[str] = Counter()
+        self._to_make = plan.completion.clips - plan.completion.there
+        self._sort_out(name for name in plan.pending if plan.completion.is_settled(name))
+
+    async def until_done(self, stop: asyncio.Event, grace_s: float) -> None:
+        """Return when every document is whole or given up, or after ``stop`` when what was under way has ended.
+
+        Raises:
+            JobError: the crew cannot go on.
+        """
+        ledger = Ledger((), 0, 0)
+        while self._open and not stop.is_set():
+            ledger = await self._crew.exchange(self._next(ledger))
+            self._settle(ledger.outcomes)
+            self._start_joins()
+            self._finish_joins()
+            self._record.beat()
+            self._watch(self._progress(ledger.lent))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), TICK_S)
+        self._settle((await self._crew.dismiss(grace_s)).outcomes)
+        if self._joins:
+            await asyncio.wait(self._joins)
+            self._finish_joins()
+        self._watch(self._progress(0))
+
+    def _next(self, ledger: Ledger) -> list[Clip]:
+        return list(islice(self._feed, max(0, self._crew.backlog - ledger.waiting)))
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        completion = self._plan.completion
+        for outcome in outcomes:
+            self._record.add(outcome)
+            settled: list[str] = []
+            if outcome.status is Status.FAILED:
+                settled = completion.fail(outcome.clip_id)
+            elif outcome.sound is not None:
+                settled = completion.have(outcome.clip_id, outcome.sound)
+            self._sort_out(name for name in settled if name in self._open)
+
+    def _sort_out(self, settled: Iterable[str]) -> None:
+        """Documents for which nothing more can come are whole, or given up."""
+        for name in settled:
+            if self._plan.completion.is_whole(name):
+                self._whole.append(name)
+            else:
+                self._give_up(name)
+
+    def _start_joins(self) -> None:
+        while self._whole and len(self._joins) < self._crew.joiners:
+            name = self._whole.popleft()
+            sounds = self._plan.completion.sounds(name)
+            order = JoinOrder(
+                name, self._plan.locations[name], sounds, self._job.out_dir, self._clips, self._job.stitching
+            )
+            self._joins[asyncio.create_task(self._crew.join(order))] = name
+
+    def _finish_joins(self) -> None:
+        for task in [task for task in self._joins if task.done()]:
+            name = self._joins.pop(task)
+            try:
+                joined = task.result()
+            except DamagedClips as damage:
+                self._mend(name, damage)
+                continue
+            self._open.discard(name)
+            self._plan.completion.release(name)
+            self._record.document(as_whole(self._plan.rows[name], joined, self._job.out_dir))
+            log.info("%s is whole: %d chunks, %.1f s", name, joined.chunks, joined.seconds)
+
+    def _mend(self, name: str, damage: DamagedClips) -> None:
+        """Have damaged clips spoken again, and no more than those."""
+        log.warning("%s", damage)
+        for clip_id in damage.clip_ids:
+            self._clips.remove(clip_id)
+            self._plan.completion.lose(clip_id)
+        self._mendings[name] += 1
+        if self._mendings[name] > MOST_MENDINGS:
+            self._give_up(name, f"{damage}; it was mended {MOST_MENDINGS} times: is the disk in order?")
+        else:
+            self._feed = chain(self._plan.clips_of(name), self._feed)
+
+    def _give_up(self, name: str, error: str | None = None) -> None:
+        self._open.discard(name)
+        missing = self._plan.completion.missing(name)
+        row = replace(self._plan.rows[name], status="incomplete", missing=missing, error=error)
+        self._record.document(row)
+        log.error("%s stays incomplete: %d of its clips are missing", name, missing)
+
+    def _progress(self, in_flight: int) -> Progress:
+        rows, totals = self._record.rows.values(), self._record.totals
+        states = Counter(row.status for row in rows)
+        return Progress(
+            documents=len(rows),
+            documents_whole=states["whole"],
+            documents_incomplete=states["incomplete"] + states["unreadable"],
+            clips=self._to_make,
+            spoken=totals.attempts[Status.SPOKEN],
+            found=totals.attempts[Status.FOUND],
+            failed=totals.attempts[Status.FAILED],
+            in_flight=in_flight,
+            joining=len(self._joins),
+            characters=totals.characters,
+            audio_s=totals.audio_s,
+        )
+
+
+def as_whole(row: DocumentRow, joined: Joined, out: Path) -> DocumentRow:
+    """``row`` once its document has been joined below ``out``."""
+    return replace(
+        row,
+        status="whole",
+        missing=0,
+        duration_s=joined.seconds,
+        path=joined.path.relative_to(out).as_posix(),
+        size_bytes=joined.size_bytes,
+        sha256=joined.sha256,
+        error=None,
+    )

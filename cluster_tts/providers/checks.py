@@ -1,0 +1,65 @@
+"""What providers without a server refuse, in the same words: settings by name, texts and audio with nothing in them."""
+
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+from cluster_tts.audio import Samples, trim_edges
+from cluster_tts.config import ProviderSettings, nearest
+from cluster_tts.errors import ChunkError, JobError
+from cluster_tts.providers.base import refuse_unknown_options
+
+
+def installed_version(package: str, remedy: str) -> str:
+    """The version of ``package``, which need not be imported for it; ``remedy`` is what to do if it is missing."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        raise JobError(f"the package {package} is not installed: {remedy}") from None
+
+
+def refuse_settings(settings: ProviderSettings, formats: Sequence[str], options: Sequence[str]) -> None:
+    """Raise ``JobError`` for a model, for a format that is not among ``formats``, and for an unknown option."""
+    if settings.model is not None:
+        raise JobError(f"provider.model is '{settings.model}': provider '{settings.name}' has no models, leave it null")
+    if settings.format not in formats:
+        raise JobError(
+            f"provider.format is '{settings.format}': provider '{settings.name}' writes {' or '.join(formats)}"
+        )
+    refuse_unknown_options(settings.name, list(settings.options), options)
+
+
+def refuse_unknown_voice(settings: ProviderSettings, voice: str, known: Sequence[str], hint: str = "") -> None:
+    """Raise ``JobError`` with the nearest voices and ``hint`` if ``voice`` is not among ``known``."""
+    if voice not in known:
+        raise JobError(f"provider '{settings.name}' knows no voice '{voice}': {nearest(voice, known)}{hint}")
+
+
+def number(options: Mapping[str, Any], name: str, default: float, least: float, most: float) -> float:
+    """The option ``name`` as a number from ``least`` to ``most``."""
+    value = options.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise JobError(f"provider.options.{name} is {value!r}: must be a number from {least} to {most}")
+    return float(value)
+
+
+def whole_number(options: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:
+    """The option ``name`` as a whole number from ``least`` to ``most``."""
+    value = options.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise JobError(f"provider.options.{name} is {value!r}: must be a whole number from {least} to {most}")
+    return value
+
+
+def refuse_signs(text: str, hint: str = "") -> None:
+    """Raise ``ChunkError`` with ``hint`` if there is nothing to read in ``text``, only signs: engines disagree on what those say."""
+    if not any(character.isalnum() for character in text):
+        raise ChunkError(f"there is no letter or digit in '{text[:40]}', nothing to speak{hint}")
+
+
+def trim_speech(samples: Samples, rate: int) -> Samples:
+    """``samples`` without the silence at their edges; ``ChunkError`` if nothing is left, for no clip is empty."""
+    speech = trim_edges(samples, rate)
+    if not len(speech):
+        raise ChunkError("nothing but silence was spoken")
+    return speech

@@ -1,0 +1,76 @@
+"""A test signal in place of speech: the in-memory twin of a remote provider, for tests and benchmarks."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import soundfile as sf
+
+from cluster_tts.audio import Samples, to_int16
+from cluster_tts.config import ProviderSettings
+from cluster_tts.errors import RetryLater
+from cluster_tts.providers.base import Spoken
+from cluster_tts.providers.checks import number, refuse_settings, refuse_unknown_voice, whole_number
+
+LEAST_SECONDS = 0.1
+LOUDNESS = 0.3  # of full scale
+
+
+class Tone:
+    """Answers after ``latency_s`` with two tones whose pitch and phase are a digest of the text: same text, same bytes.
+
+    ``fail`` is the share of texts whose first attempt is turned away; their next attempt at this instance succeeds.
+    """
+
+    embedded: ClassVar[bool] = False
+    characters_per_second: ClassVar[float] = 15.0
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        options = settings.options
+        refuse_settings(settings, ("wav", "flac"), ("latency_s", "characters_per_second", "fail", "rate"))
+        self._voice = settings.voice or "sine"
+        refuse_unknown_voice(settings, self._voice, ("sine", "square"))
+        self._format = settings.format.upper()
+        self._latency_s = number(options, "latency_s", 0.05, 0, 3600)
+        self._pace = number(options, "characters_per_second", self.characters_per_second, 0.1, 1000)
+        self._fail = number(options, "fail", 0, 0, 1)
+        self._rate = whole_number(options, "rate", 24_000, 8_000, 48_000)
+        self._turned_away: set[bytes] = set()
+
+    @classmethod
+    def revision(cls) -> str:
+        return "tone 1"
+
+    async def speak(self, text: str, target: Path) -> Spoken:
+        await asyncio.sleep(self._latency_s)
+        digest = hashlib.sha256(text.encode()).digest()
+        if _fraction(digest, 0) < self._fail and digest not in self._turned_away:
+            self._turned_away.add(digest)
+            raise RetryLater("the tone was told to fail (provider.options.fail)")
+        samples = self._samples(digest, max(len(text) / self._pace, LEAST_SECONDS))
+        sf.write(target, samples, self._rate, format=self._format, subtype="PCM_16")
+        return Spoken(billed_characters=len(text))
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+    def _samples(self, digest: bytes, seconds: float) -> Samples:
+        """One second of sound, repeated: both pitches are whole numbers of hertz, so that no seam is heard."""
+        moments = np.arange(self._rate) / self._rate
+        low, high = (
+            np.sin(2 * np.pi * (_hertz(digest, part) * moments + _fraction(digest, part + 1))) for part in (1, 3)
+        )
+        wave = (low + high) / 2
+        second = to_int16(LOUDNESS * (np.sign(wave) if self._voice == "square" else wave))
+        return np.resize(second, round(seconds * self._rate))
+
+
+def _fraction(digest: bytes, part: int) -> float:
+    """A number in [0, 1) from the digest's four bytes number ``part``."""
+    return int.from_bytes(digest[4 * part : 4 * part + 4]) / 2**32
+
+
+def _hertz(digest: bytes, part: int) -> int:
+    return 110 + int(770 * _fraction(digest, part))

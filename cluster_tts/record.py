@@ -1,0 +1,129 @@
+"""What is written down while a run goes on: manifest, ``report.json``, ``report.html``, one log line an attempt."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation
+from cluster_tts.model import Outcome
+from cluster_tts.report import DocumentLine, Failure, Report, Totals, note_failure, page
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 2.0
+
+
+class Record:
+    """Keeps the manifest and the report of one run; what was added is on disk two seconds later at the most."""
+
+    def __init__(
+        self, out: Path, manifest: Manifest, rows: dict[str, DocumentRow], clock: Callable[[], float] = time.time
+    ) -> None:
+        self.totals = Totals()
+        self.rows = rows
+        self.failed: dict[str, Outcome] = {}  # by clip id: those that were given up
+        self._out = out
+        self._manifest = manifest
+        self._clock = clock
+        self._started = clock()
+        self._flushed = 0.0
+
+    def add(self, outcome: Outcome) -> None:
+        """Note one attempt."""
+        self._manifest.add([outcome])
+        self.totals.count(outcome)
+        note_failure(self.failed, outcome)
+        level = logging.DEBUG if outcome.error_kind is None else logging.WARNING
+        log.log(
+            level,
+            "clip %s (%s #%d) attempt %d: %s%s",
+            outcome.clip_id,
+            outcome.document,
+            outcome.chunk_index,
+            outcome.attempt,
+            outcome.status,
+            f", {outcome.error_kind}: {outcome.error_message}" if outcome.error_kind else "",
+        )
+
+    def document(self, row: DocumentRow) -> None:
+        """Note how a document stands now."""
+        self.rows[row.document] = row
+
+    def beat(self) -> None:
+        """Flush if it is time to."""
+        if self._clock() - self._flushed >= FLUSH_S:
+            self.flush("running", None)
+
+    def flush(
+        self, status: str, exit_code: int | None, message: str | None = None, failures: Iterable[Failure] = ()
+    ) -> Report:
+        """Write everything down now; the report as written."""
+        self._flushed = self._clock()
+        self._manifest.flush()
+        self._manifest.write_documents({**self._manifest.documents(), **self.rows}.values())
+        report = Report(
+            run_id=self._manifest.run_id,
+            status=status,
+            exit_code=exit_code,
+            started_at=_iso(self._started),
+            heartbeat=_iso(self._flushed),
+            message=message,
+            totals=self.totals.as_dict(self._flushed - self._started),
+            documents=tuple(map(line, self.rows.values())),
+            failures=tuple(failures),
+        )
+        write_report(self._out, report)
+        return report
+
+
+def failures(
+    failed: Mapping[str, Outcome], rows: Iterable[DocumentRow], locations: Mapping[str, PlanLocation]
+) -> Iterator[Failure]:
+    """Every place of the incomplete documents that has no sound because its clip was given up."""
+    for row in rows:
+        if failed and row.status == "incomplete" and row.document in locations:
+            for chunk in locations[row.document]:
+                if outcome := failed.get(chunk.clip_id):
+                    yield Failure(
+                        row.document, chunk.index, chunk.text,
+                        outcome.error_kind or "", outcome.error_message or "", outcome.attempt,
+                    )  # fmt: skip
+
+
+def line(row: DocumentRow) -> DocumentLine:
+    """A manifest row as a report shows it."""
+    return DocumentLine(
+        row.document, row.status, row.chunks, row.missing, row.characters,
+        row.duration_s, row.path, row.sha256, row.error,
+    )  # fmt: skip
+
+
+def write_report(out: Path, report: Report) -> None:
+    """Replace ``report.json`` (by which a run's outcome is read) and, once it has ended, ``report.html``."""
+    write_whole(out / "report.json", json.dumps(report.as_dict(), ensure_ascii=False, indent=1) + "\n")
+    if report.exit_code is not None:
+        write_whole(out / "report.html", page(report))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write ``text`` beside ``path``, then rename it into place: whoever reads sees the old or the new, never half."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_report(out: Path) -> dict[str, Any] | None:
+    """The content of ``OUT/report.json``; None where there is none."""
+    try:
+        content = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _iso(epoch: float) -> str:
+    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds")

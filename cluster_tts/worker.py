@@ -1,0 +1,101 @@
+"""Borrow clips, make so many at once, keep the loans alive, report what ended."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
+
+from cluster_tts.clips import Clips
+from cluster_tts.config import Job
+from cluster_tts.limiter import LimiterGate, LimiterPort, OpenGate
+from cluster_tts.model import Clip, Outcome
+from cluster_tts.providers import make as make_provider
+from cluster_tts.quota import Limits
+from cluster_tts.synthesis import Gate, Synthesis
+from cluster_tts.task_queue import Loans
+
+LEASE_S = 60.0
+RENEW_S = LEASE_S / 4
+SHORTEST_IDLE_S, LONGEST_IDLE_S = 0.02, 0.5
+
+
+class Tasks(Protocol):
+    """Where work comes from."""
+
+    async def serve(self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int) -> Loans: ...
+
+
+class Worker:
+    """Keeps ``slots`` clips in the making until the queue is closed and everything borrowed has been reported.
+
+    Work is pulled one slot at a time, so a slow worker holds nobody up. Waiting at the gate is not death: loans are
+    renewed all the while.
+    """
+
+    def __init__(self, name: str, tasks: Tasks, synthesis: Synthesis, slots: int) -> None:
+        self.name = name
+        self._tasks = tasks
+        self._synthesis = synthesis
+        self._slots = slots
+        self._running: dict[asyncio.Task[None], Clip] = {}
+        self._outcomes: list[Outcome] = []
+        self._news = asyncio.Event()
+        self._node = socket.gethostname()
+
+    async def run(self) -> None:
+        """Work until there is no more to come.
+
+        Raises:
+            JobError: no clip can be made any more; what was borrowed comes back when its lease runs out.
+        """
+        idle_s = SHORTEST_IDLE_S
+        try:
+            while True:
+                self._news.clear()
+                outcomes, self._outcomes = self._outcomes, []
+                holding = [clip.id for clip in self._running.values()]
+                want = self._slots - len(self._running)
+                loans = await self._tasks.serve(self.name, holding, outcomes, want)
+                for clip in loans.clips:
+                    self._running[asyncio.create_task(self._make(clip))] = clip
+                if loans.closed and not self._running and not self._outcomes:
+                    return
+                idle_s = SHORTEST_IDLE_S if loans.clips else min(2 * idle_s, LONGEST_IDLE_S)
+                full = len(self._running) == self._slots
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(RENEW_S if full else idle_s):
+                        await self._news.wait()
+                self._reap()
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+            await self._synthesis.aclose()
+
+    async def _make(self, clip: Clip) -> None:
+        try:
+            async for outcome in self._synthesis.make(clip):
+                self._outcomes.append(replace(outcome, worker=self.name, node=self._node))
+        finally:
+            self._news.set()
+
+    def _reap(self) -> None:
+        for task in [task for task in self._running if task.done()]:
+            del self._running[task]
+            task.result()  # a JobError ends this worker, and with it the run
+
+
+def make_worker(job: Job, name: str, slots: int, tasks: Tasks, limiter: LimiterPort | None) -> Worker:
+    """A worker for ``job``; with a ``limiter`` every request asks it first.
+
+    Raises:
+        JobError: the provider cannot be used with these settings.
+    """
+    limits = Limits.of(job.quota)
+    gate: Gate = OpenGate()
+    if limiter is not None and limits is not None:
+        gate = LimiterGate(limiter, job.quota.account or job.provider.name, limits, name)
+    clips = Clips(job.clips_dir, job.provider.format)
+    return Worker(name, tasks, Synthesis(make_provider(job.provider), gate, clips, job), slots)

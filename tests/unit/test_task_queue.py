@@ -1,0 +1,163 @@
+"""Leases, order and verdicts under a handed-in clock."""
+
+import random
+
+import pytest
+
+from cluster_tts.model import Clip, Outcome, Sound, Status
+from cluster_tts.task_queue import TaskQueue
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def clip(name: str) -> Clip:
+    return Clip(name, f"text of {name}", "document", 0)
+
+
+def outcome(name: str, status: Status = Status.SPOKEN) -> Outcome:
+    sound = Sound(10, 10, 10, "00") if status in (Status.SPOKEN, Status.FOUND) else None
+    return Outcome(
+        clip_id=name, document="document", chunk_index=0, attempt=1, status=status, characters=1, sound=sound
+    )
+
+
+def ids(queue: TaskQueue, worker: str, want: int = 1, holding: tuple[str, ...] = ()) -> list[str]:
+    return [lent.id for lent in queue.serve(worker, holding, (), want).clips]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(clock: Clock) -> TaskQueue:
+    queue = TaskQueue(lease_s=60, max_deaths=3, clock=clock)
+    queue.exchange([clip(name) for name in "abcd"])
+    return queue
+
+
+def test_clips_are_lent_in_the_order_they_were_put_and_no_more_than_wanted(queue: TaskQueue) -> None:
+    assert ids(queue, "w1", 2) == ["a", "b"]
+    assert ids(queue, "w2", 9) == ["c", "d"]
+    assert ids(queue, "w3") == []
+
+
+def test_a_clip_that_is_known_is_not_put_again_until_it_was_collected(queue: TaskQueue) -> None:
+    ids(queue, "w", 4)
+    queue.serve("w", (), [outcome("a")], 0)
+    assert queue.exchange([clip("a"), clip("b")]).waiting == 0
+    assert queue.exchange([clip("a")]).waiting == 1
+
+
+def test_an_expired_lease_brings_the_clip_back_before_anything_later(queue: TaskQueue, clock: Clock) -> None:
+    assert ids(queue, "vanished", 2) == ["a", "b"]
+    clock.now = 60.0
+    assert ids(queue, "w", 3) == ["a", "b", "c"]
+
+
+def test_holding_renews_a_lease(queue: TaskQueue, clock: Clock) -> None:
+    ids(queue, "w", 2)
+    clock.now = 59.0
+    ids(queue, "w", 0, holding=("a",))
+    clock.now = 100.0
+    assert ids(queue, "other", 9) == ["b", "c", "d"]
+
+
+def test_a_worker_cannot_renew_what_somebody_else_holds(queue: TaskQueue, clock: Clock) -> None:
+    ids(queue, "late")
+    clock.now = 60.0
+    assert ids(queue, "w") == ["a"]
+    clock.now = 119.0
+    ids(queue, "late", 0, holding=("a",))
+    clock.now = 120.0
+    assert ids(queue, "third") == ["a"]
+
+
+def test_a_late_success_is_taken_and_ends_the_clip(queue: TaskQueue, clock: Clock) -> None:
+    ids(queue, "late")
+    clock.now = 60.0
+    assert ids(queue, "w") == ["a"]
+    queue.serve("late", (), [outcome("a")], 0)
+    clock.now = 200.0
+    assert ids(queue, "w", 9) == ["b", "c", "d"]
+    assert [o.status for o in queue.exchange().outcomes] == [Status.SPOKEN]
+
+
+def test_a_late_success_for_a_clip_that_waits_again_takes_it_out_of_the_line(queue: TaskQueue, clock: Clock) -> None:
+    ids(queue, "late")
+    clock.now = 60.0
+    ids(queue, "w", 0)
+    queue.serve("late", (), [outcome("a")], 0)
+    assert ids(queue, "w", 9) == ["b", "c", "d"]
+
+
+def test_a_late_failure_is_recorded_but_does_not_count_against_the_clip(queue: TaskQueue, clock: Clock) -> None:
+    ids(queue, "late")
+    clock.now = 60.0
+    assert ids(queue, "w") == ["a"]
+    queue.serve("late", (), [outcome("a", Status.FAILED)], 0)
+    ledger = queue.exchange()
+    assert [o.status for o in ledger.outcomes] == [Status.RETRIED]
+    assert ledger.lent == 1
+
+
+def test_a_failure_of_the_holder_is_final(queue: TaskQueue) -> None:
+    ids(queue, "w")
+    queue.serve("w", (), [outcome("a", Status.RETRIED), outcome("a", Status.FAILED)], 0)
+    ledger = queue.exchange()
+    assert [o.status for o in ledger.outcomes] == [Status.RETRIED, Status.FAILED]
+    assert (ledger.waiting, ledger.lent) == (3, 0)
+
+
+def test_a_dead_workers_clips_come_back_at_once(queue: TaskQueue) -> None:
+    ids(queue, "w", 3)
+    queue.exchange(dead_workers=["w"])
+    assert ids(queue, "other", 9) == ["a", "b", "c", "d"]
+
+
+def test_a_clip_that_kills_worker_after_worker_is_given_up(queue: TaskQueue) -> None:
+    for number in range(3):
+        assert ids(queue, f"w{number}") == ["a"]
+        ledger = queue.exchange(dead_workers=[f"w{number}"])
+    assert [(o.clip_id, o.status, o.error_kind) for o in ledger.outcomes] == [("a", Status.FAILED, "worker_died")]
+    assert ids(queue, "w9") == ["b"]
+
+
+def test_a_closed_queue_lends_nothing_and_says_so_but_still_takes_reports(queue: TaskQueue) -> None:
+    ids(queue, "w")
+    queue.close()
+    loans = queue.serve("w", (), [outcome("a")], 1)
+    assert loans.closed
+    assert not loans.clips
+    assert len(queue.exchange().outcomes) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_happens_every_clip_ends_exactly_once(seed: int) -> None:
+    chance, clock = random.Random(seed), Clock()
+    queue = TaskQueue(lease_s=10, max_deaths=10**9, clock=clock)
+    todo = [clip(str(n)) for n in range(50)]
+    holding: dict[str, set[str]] = {"w1": set(), "w2": set(), "w3": set()}
+    ended: dict[str, int] = {}
+    for _ in range(3000):
+        clock.now += chance.uniform(0, 3)
+        worker = chance.choice(sorted(holding))
+        action = chance.random()
+        dead: list[str] = []
+        if action < 0.1:
+            dead, holding[worker] = [worker], set()
+        elif action < 0.8:
+            done = [name for name in holding[worker] if chance.random() < 0.5]
+            holding[worker].difference_update(done)
+            loans = queue.serve(worker, sorted(holding[worker]), [outcome(name) for name in done], 2)
+            holding[worker].update(lent.id for lent in loans.clips)
+        for o in queue.exchange([todo.pop() for _ in range(min(2, len(todo)))], dead).outcomes:
+            ended[o.clip_id] = ended.get(o.clip_id, 0) + 1
+    assert sorted(ended, key=int) == [str(n) for n in range(50)]
+    assert queue.exchange().lent == 0
