@@ -7,6 +7,7 @@ knows and a value of the wrong type are refused by name. Nothing past this modul
 import difflib
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from omegaconf import DictConfig, OmegaConf, StringNode
+from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfig, OmegaConf, StringNode
 from omegaconf.errors import OmegaConfBaseException
 
 from cluster_tts.errors import JobError
@@ -122,27 +123,28 @@ def conf_dir() -> Path:
 
 
 def load(
-    files: Sequence[str | Path] = (), overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    files: Sequence[str | Path] = (),
+    overrides: Sequence[str | Mapping[str, Any]] = (),
+    environ: Mapping[str, str] | None = None,
 ) -> Job:
     """The job that the layers add up to.
 
     Args:
         files: YAML files, the later over the earlier (``-c``).
-        overrides: ``key=value`` in dotted form, over everything else.
+        overrides: ``key=value`` in dotted form, or values by dotted key, over everything else.
         environ: where ``CLUSTER_TTS_A__B`` variables are looked up; the process's own by default.
 
     Raises:
         JobError: an unreadable file, an unknown key (with the nearest valid one), a value of the wrong type or out
             of its range; the message names the key and the layer it came from.
     """
-    base = _schema()
     given = [
         *((_read_yaml(Path(file)), f"in {file}") for file in files),
         *_environment(os.environ if environ is None else environ),
-        *((_dotted(text), "on the command line") for text in overrides),
+        *((_override(each), "on the command line" if isinstance(each, str) else "in settings") for each in overrides),
     ]
-    config = _merge(base, _read_yaml(conf_dir() / "default.yaml"), "in conf/default.yaml")
-    provider = base
+    config = _merge(_schema(), _read_yaml(conf_dir() / "default.yaml"), "in conf/default.yaml")
+    provider = config
     for layer, origin in given:
         provider = _merge(provider, layer, origin)
     try:
@@ -198,14 +200,17 @@ def _thaw(config: DictConfig) -> None:
 def _merge(config: DictConfig, layer: DictConfig, origin: str) -> DictConfig:
     for key in _keys(layer):
         if not _known(key):
-            raise JobError(f"unknown setting '{key}' {origin}: {_hint(key)} conf/default.yaml lists them all")
+            raise JobError(
+                f"unknown setting '{key}' {origin}: {_hint(key)} ({conf_dir() / 'default.yaml'} has them all)"
+            )
         if key in TEXTS and _is_truth(layer, key):
             raise JobError(f"'{key}' {origin}: YAML takes yes, no, on and off for truth values; put it in quotes")
     try:
         return cast(DictConfig, OmegaConf.merge(config, layer))
     except OmegaConfBaseException as error:
-        keys = str(error.full_key or ", ".join(_keys(layer)))
-        raise JobError(f"'{keys}' {origin}: {str(error).splitlines()[0]}") from None
+        key = re.sub(r"\[\d+\]$", "", str(error.full_key or ", ".join(_keys(layer))))
+        given = OmegaConf.select(layer, key, throw_on_resolution_failure=False)
+        raise JobError(f"'{key}' {origin} is {_shown(given)}: {_wanted(key)}") from None
 
 
 def _refused(error: OmegaConfBaseException) -> JobError:
@@ -216,6 +221,23 @@ def _hint(key: str) -> str:
     """The nearest valid key: one that lacks its section only (``voice``), else one that looks like it."""
     whole = [known for known in ALL_KEYS if known.endswith(f".{key}")]
     return f"did you mean {' or '.join(whole)}?" if whole else nearest(key, ALL_KEYS)
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else repr(OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
+
+
+def _wanted(key: str) -> str:
+    """What the setting ``key`` takes, in words."""
+    section, _, name = key.rpartition(".")
+    node: Any = (OmegaConf.select(_schema(), section) if section else _schema())._get_node(name)
+    if key in SECTIONS:
+        return f"it is a section, set {' or '.join(known for known in ALL_KEYS if known.startswith(f'{key}.'))}"
+    if isinstance(node, DictConfig):
+        return f"must be names with values, as in {key}.speed=1.2"
+    kinds = {IntegerNode: "a whole number", FloatNode: "a number", BooleanNode: "true or false", StringNode: "a text"}
+    wanted = kinds.get(type(node), "a list of numbers" if isinstance(node, ListConfig) else "a whole number or a word")
+    return f"must be {wanted}, or null" if node._is_optional() else f"must be {wanted}"
 
 
 def _keys(layer: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -245,12 +267,22 @@ def _read_yaml(path: Path) -> DictConfig:
     try:
         content = OmegaConf.load(path)
     except OSError as error:
-        raise JobError(f"cannot read the configuration file '{path}': {error.strerror or error}") from None
+        reason = error.strerror or error
+        raise JobError(f"cannot read the configuration file '{path}' ({reason}): check the path") from None
     except (yaml.YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
         raise JobError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, DictConfig):
-        raise JobError(f"'{path}' must hold settings as 'key: value' lines, not a {type(content).__name__}")
+        raise JobError(f"'{path}' is a list: settings are written as 'key: value' lines")
     return content
+
+
+def _override(given: str | Mapping[str, Any]) -> DictConfig:
+    if isinstance(given, str):
+        return _dotted(given)
+    layer = OmegaConf.create()
+    for key, value in given.items():
+        OmegaConf.update(layer, key, os.fspath(value) if isinstance(value, Path) else value)
+    return layer
 
 
 def _dotted(text: str) -> DictConfig:
@@ -269,6 +301,10 @@ def _environment(environ: Mapping[str, str]) -> Iterator[tuple[DictConfig, str]]
             yield _dotted(f"{key}={environ[name]}"), f"in the environment ({name})"
 
 
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _positive(value: float | None) -> bool:
     return value is None or 0 < value < math.inf
 
@@ -283,6 +319,7 @@ def _ascending(value: list[float] | None) -> bool:
 
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("out", lambda value: bool(value.strip()), "must name a folder"),
+    ("out", _is_utf8, "must be a name in UTF-8"),
     ("out", lambda value: "://" not in value, "must be a local folder: storage URLs are not supported yet"),
     ("clips.dir", lambda value: "://" not in (value or ""), "must be a local folder: URLs are not supported yet"),
     ("engine", lambda value: value in ENGINES, f"must be one of {', '.join(ENGINES)}"),

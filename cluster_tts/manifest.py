@@ -8,7 +8,7 @@ twice. One process writes; anybody may read at any time.
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,7 +137,7 @@ class PlanLocation:
 
     def __iter__(self) -> Iterator[PlannedChunk]:
         """The chunks in reading order, a row group in memory at a time."""
-        with pq.ParquetFile(self.path) as file:
+        with _open(self.path, PLAN) as file:
             for group in self.row_groups:
                 table = file.read_row_group(group, columns=["chunk_index", "paragraph", "clip_id", "text"])
                 yield from map(PlannedChunk, *(column.to_pylist() for column in table.columns))
@@ -333,19 +333,23 @@ def _parts(folder: Path) -> list[Path]:
     return [path for path in paths if path.name not in replaced]
 
 
-def _open(path: Path, schema: pa.Schema) -> pq.ParquetFile:
+@contextmanager
+def _open(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
+    """The part at ``path``; ``JobError`` where it is damaged, also if that shows only while it is read."""
     try:
-        file = pq.ParquetFile(path)
+        with pq.ParquetFile(path) as file:
+            version = (file.schema_arrow.metadata or {}).get(b"cluster_tts.schema_version", b"?").decode()
+            if version != VERSION or not file.schema_arrow.equals(schema):
+                raise JobError(
+                    f"the manifest part '{path}' follows schema {version}, this program reads {VERSION}; "
+                    "use another OUT, or the program that wrote it"
+                )
+            yield file
     except (pa.ArrowInvalid, OSError) as error:
-        raise JobError(f"the manifest part '{path}' cannot be read ({error}); move it away and run again") from None
-    version = (file.schema_arrow.metadata or {}).get(b"cluster_tts.schema_version", b"?").decode()
-    if version != VERSION or not file.schema_arrow.equals(schema):
-        file.close()
-        raise JobError(
-            f"the manifest part '{path}' follows schema {version}, this program reads {VERSION}; "
-            "use another OUT, or the program that wrote it"
-        )
-    return file
+        if getattr(error, "errno", None):  # the disk has failed, not the part: Arrow's own errors have no number
+            raise
+        reason = " ".join(str(error).split())
+        raise JobError(f"the manifest part '{path}' cannot be read ({reason}): move it away and run again") from None
 
 
 def _write(table: pa.Table, path: Path) -> None:

@@ -20,6 +20,7 @@ from cluster_tts.report import note_failure
 
 log = logging.getLogger(__name__)
 
+MOST_NAMED = 5  # documents in one message
 READERS = 1  # raise when a reader changes what it reads: documents are then cut anew
 
 
@@ -106,7 +107,9 @@ def make_plan(
                 generation=before.generation + 1,
             )
     if not any(row.status != "unreadable" for row in plan.rows.values()):
-        raise JobError("; ".join(row.error or "" for row in plan.rows.values()))
+        errors = [row.error or "" for row in plan.rows.values()]
+        more = f"; and {len(errors) - MOST_NAMED} more like these" if len(errors) > MOST_NAMED else ""
+        raise JobError("; ".join(errors[:MOST_NAMED]) + more)
     written = writer.close() if writer else {}
     plan.locations = {
         name: written.get(name) or located[name]
@@ -302,6 +305,7 @@ def _note_documents(plan: Plan, job: Job, known: Mapping[str, DocumentRow], fres
         key = _join_key(job, row)
         if not fresh and old and old.status == "whole" and old.join_key == key and _is_there(job, old):
             plan.completion.release(name)
+            plan.rows[name] = _as_it_was(row, old)
             continue
         if old is not None and old.path is not None and old.plan_digest != row.plan_digest:
             plan.stale.append(old.path)
@@ -309,6 +313,14 @@ def _note_documents(plan: Plan, job: Job, known: Mapping[str, DocumentRow], fres
         plan.rows[name] = replace(
             row, status="planned", join_key=key, path=None, size_bytes=None, sha256=None, duration_s=None, error=None,
         )  # fmt: skip
+
+
+def _as_it_was(row: DocumentRow, old: DocumentRow) -> DocumentRow:
+    """``row``, which may be new although its chunks are not (a blank was added), with the audio that ``old`` has."""
+    return replace(
+        row, status="whole", join_key=old.join_key, path=old.path, size_bytes=old.size_bytes,
+        sha256=old.sha256, duration_s=old.duration_s,
+    )  # fmt: skip
 
 
 def _join_key(job: Job, row: DocumentRow) -> str:

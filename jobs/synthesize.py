@@ -6,19 +6,23 @@ What the submit command returns is not the outcome (a stopped job counts as a su
 """
 
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 from cluster_tts.cli import main
+from cluster_tts.errors import EXIT_USAGE
 
-WORKING_DIR_COPY = "working_dir_files"  # where Ray unpacks --working-dir; gone with the job
+WORKING_DIR_COPY = "working_dir_files"  # where Ray unpacks --working-dir; it goes with the job
 
 if __name__ == "__main__":
-    out = next((sys.argv[n + 1] for n, word in enumerate(sys.argv[:-1]) if word == "--out"), "out")
+    parser = ArgumentParser(add_help=False)
+    parser.add_argument("--out", default="out")
+    out = parser.parse_known_args()[0].out
     if WORKING_DIR_COPY in str(Path.cwd()) and not Path(out).is_absolute():
         sys.stderr.write(
-            f"synthesize.py: '--out {out}' is relative, and this job's folder is a copy that vanishes with it; "
+            f"synthesize.py: --out '{out}' is relative, and this job's folder is a copy that vanishes with it: "
             "give an absolute path that every node sees\n"
         )
-        sys.exit(2)
+        sys.exit(EXIT_USAGE)
     sys.argv[1:1] = ["run"]
     main()

@@ -4,12 +4,14 @@ import importlib
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from cluster_tts.errors import JobError
 
+REACHABLE_S = 10.0
 OBJECT_STORE_BYTES = 80_000_000  # Ray's minimum is 75 MiB; no audio ever goes there
 
 PRIVATE_RAY = {
@@ -29,46 +31,72 @@ class Session:
     def __init__(self, address: str | None) -> None:
         self._address = address or os.environ.get("RAY_ADDRESS") or None
         self._folder: Path | None = None
-
-    @property
-    def is_private(self) -> bool:
-        return self._address is None
+        self._environment: dict[str, str | None] = {}
+        self._ours = False
 
     def open(self) -> None:
-        """Connect.
+        """Connect; a program that is connected already stays so, and its Ray is used.
 
         Raises:
             JobError: there is no Ray, or none at the given address.
         """
-        if self.is_private:
-            os.environ.update(PRIVATE_RAY)
         try:
             ray = importlib.import_module("ray")
         except ModuleNotFoundError:
             raise JobError("Ray is not installed: pip install 'ray[default]', or run with engine=local") from None
-        logging.getLogger("ray").setLevel(logging.ERROR)  # after the import, which sets it
-        if self.is_private:
-            # A short path: Ray puts unix sockets below it, whose names may have 107 bytes.
-            self._folder = Path(tempfile.mkdtemp(prefix="ctts-", dir="/tmp"))
-            options: dict[str, Any] = {
-                "address": "local",
-                "include_dashboard": False,
-                "object_store_memory": OBJECT_STORE_BYTES,
-                "_temp_dir": str(self._folder),
-            }
-        else:
-            options = {"address": self._address}
+        if ray.is_initialized():
+            return
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        options = {"address": self._address} if self._address else self._private_options()
+        if self._address:
+            self._refuse_unreachable()
+        self._ours = True
         try:
             ray.init(**options, namespace="cluster_tts", log_to_driver=False, configure_logging=False)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             self.close()
-            where = f"the Ray cluster at '{self._address}'" if self._address else "a private Ray on this machine"
-            raise JobError(f"cannot start or join {where}: {error}; engine=local does without Ray") from None
+            where = f"join the Ray cluster at '{self._address}'" if self._address else "start Ray on this machine"
+            raise JobError(f"cannot {where}: {error}; engine=local does without Ray") from None
+
+    def _private_options(self) -> dict[str, Any]:
+        from ray._private import ray_constants
+
+        self._environment = {name: os.environ.get(name) for name in PRIVATE_RAY}
+        os.environ.update(PRIVATE_RAY)
+        # Read from the environment when Ray is imported, which a program of the user's may have done long ago.
+        ray_constants.ENABLE_RAY_CLUSTER = False
+        # A short path: Ray puts unix sockets below it, whose names may have 107 bytes.
+        self._folder = Path(tempfile.mkdtemp(prefix="ctts-", dir="/tmp"))
+        return {
+            "address": "local",
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "_temp_dir": str(self._folder),
+        }
+
+    def _refuse_unreachable(self) -> None:
+        """Ray itself would wait for a minute and then end this process."""
+        host, _, port = (self._address or "").rpartition(":")
+        if host and port.isdecimal() and "/" not in host:
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), timeout=REACHABLE_S).close()
+            except OSError as error:
+                raise JobError(
+                    f"cannot join the Ray cluster at '{self._address}' ({error.strerror or error}): "
+                    "check cluster.address and RAY_ADDRESS, or leave both out for a private Ray on this machine"
+                ) from None
 
     def close(self) -> None:
-        """Disconnect; a private Ray ends and leaves nothing behind."""
+        """Disconnect, if it was we who connected; a private Ray ends and leaves nothing behind."""
+        if not self._ours:
+            return
         import ray
 
         ray.shutdown()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+        for name, value in self._environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import soundfile as sf
 
 from cluster_tts.audio import Samples
 from cluster_tts.config import ProviderSettings
@@ -22,6 +21,7 @@ from cluster_tts.providers.checks import (
     refuse_unknown_voice,
     trim_speech,
     whole_number,
+    write_audio,
 )
 
 # In a voice file: "name French (France)", "language fr 8", "dictionary no"; the second word is what counts.
@@ -57,7 +57,7 @@ class Espeak:
     async def speak(self, text: str, target: Path) -> Spoken:
         samples = await asyncio.to_thread(self._samples, text)
         # Not in the thread: that outlives a cancelled attempt, and would leave a file nobody removes.
-        sf.write(target, samples, espeak_process.RATE, format="WAV", subtype="PCM_16")
+        write_audio(samples, espeak_process.RATE, target)
         return Spoken()
 
     async def aclose(self) -> None:

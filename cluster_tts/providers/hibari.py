@@ -11,7 +11,6 @@ from textwrap import wrap
 from typing import Any, ClassVar
 
 import numpy as np
-import soundfile as sf
 
 from cluster_tts.audio import Samples, to_int16
 from cluster_tts.config import ProviderSettings
@@ -25,6 +24,7 @@ from cluster_tts.providers.checks import (
     refuse_unknown_voice,
     trim_speech,
     whole_number,
+    write_audio,
 )
 
 RATE = 24_000
@@ -63,7 +63,7 @@ class Hibari:
     async def speak(self, text: str, target: Path) -> Spoken:
         samples = await asyncio.to_thread(self._samples, text)
         # Not in the thread: that outlives a cancelled attempt, and would leave a file nobody removes.
-        sf.write(target, samples, RATE, format="WAV", subtype="PCM_16")
+        write_audio(samples, RATE, target)
         return Spoken()
 
     async def aclose(self) -> None:

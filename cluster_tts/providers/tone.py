@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import soundfile as sf
 
 from cluster_tts.audio import Samples, to_int16
 from cluster_tts.config import ProviderSettings
 from cluster_tts.errors import RetryLater
 from cluster_tts.providers.base import Spoken
-from cluster_tts.providers.checks import number, refuse_settings, refuse_unknown_voice, whole_number
+from cluster_tts.providers.checks import number, refuse_settings, refuse_unknown_voice, whole_number, write_audio
 
 LEAST_SECONDS = 0.1
 LOUDNESS = 0.3  # of full scale
@@ -50,7 +49,7 @@ class Tone:
             self._turned_away.add(digest)
             raise RetryLater("the tone was told to fail (provider.options.fail)")
         samples = self._samples(digest, max(len(text) / self._pace, LEAST_SECONDS))
-        sf.write(target, samples, self._rate, format=self._format, subtype="PCM_16")
+        write_audio(samples, self._rate, target, self._format)
         return Spoken(billed_characters=len(text))
 
     async def aclose(self) -> None:

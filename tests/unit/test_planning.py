@@ -1,0 +1,511 @@
+"""Planning: what a run has to do, set against the plan, the clips and the audio that are there already."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from cluster_tts import planning
+from cluster_tts.clips import Clips, probe
+from cluster_tts.config import ChunkingSettings, Job, ProviderSettings, StitchingSettings
+from cluster_tts.documents import find
+from cluster_tts.errors import DocumentError, JobError
+from cluster_tts.manifest import Manifest
+from cluster_tts.model import Document, Outcome, Paragraph, Status
+from cluster_tts.planning import Plan, make_plan, plan_of_manifest, summarise
+
+SENTENCES = [f"This is sentence number {n}." for n in range(6)]
+TEXT = "\n\n".join(SENTENCES)
+
+
+@dataclass
+class World:
+    """Texts, an OUT, and runs over them that speak instantly."""
+
+    folder: Path
+    job: Job
+    runs: int = 0
+
+    @property
+    def out(self) -> Path:
+        return self.job.out_dir
+
+    @property
+    def clips(self) -> Clips:
+        return Clips(self.job.clips_dir, self.job.provider.format)
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / f"{name}.txt").write_text(text, encoding="utf-8")
+
+    def manifest(self) -> Manifest:
+        self.runs += 1
+        return Manifest(self.out / "manifest", f"r{self.runs:03}")
+
+    def look(self, fresh: bool = False) -> Plan:
+        """The plan that ``cluster-tts plan`` makes."""
+        return make_plan(self.job, find([str(self.folder)]), self.manifest(), fresh=fresh)
+
+    def plan(self, manifest: Manifest | None = None, fresh: bool = False) -> Plan:
+        """The plan of a run, recorded."""
+        manifest = manifest or self.manifest()
+        plan = make_plan(self.job, find([str(self.folder)]), manifest, manifest.plan_writer(), fresh)
+        manifest.write_documents({**manifest.documents(), **plan.rows}.values())
+        return plan
+
+    def run(self) -> Plan:
+        """A whole run: every missing clip is there afterwards, every document joined."""
+        manifest = self.manifest()
+        plan = self.plan(manifest)
+        for clip in {clip.id: clip for clip in plan.clips()}.values():
+            path = self.clips.path(clip.id)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sf.write(path, np.ones(80, np.int16), 8_000)
+            manifest.add([outcome(clip.id, clip.document, Status.SPOKEN, path)])
+        manifest.flush()
+        (self.out / "documents").mkdir(exist_ok=True)
+        for name in plan.pending:
+            audio = self.out / "documents" / f"{name}.wav"
+            audio.write_bytes(b"audio")
+            plan.rows[name] = replace(
+                plan.rows[name], status="whole", missing=0, path=f"documents/{name}.wav", size_bytes=5
+            )
+        manifest.write_documents({**manifest.documents(), **plan.rows}.values())
+        return plan
+
+    def fail(self, clip_id: str, status: Status = Status.FAILED) -> None:
+        manifest = self.manifest()
+        manifest.add([outcome(clip_id, "d", status)])
+        manifest.flush()
+
+
+def outcome(clip_id: str, document: str, status: Status, path: Path | None = None) -> Outcome:
+    sound = probe(path) if path else None
+    return Outcome(
+        clip_id=clip_id, document=document, chunk_index=0, attempt=1, status=status, characters=1, sound=sound
+    )
+
+
+def to_speak(plan: Plan) -> list[str]:
+    return [clip.text for clip in plan.clips()]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    job = Job(
+        out=str(tmp_path / "out"), provider=ProviderSettings(name="tone"), chunking=ChunkingSettings(max_characters=40)
+    )
+    return World(folder, job)
+
+
+@pytest.fixture
+def nobody_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    def forbid() -> None:
+        def read(document: Document) -> Iterator[Paragraph]:
+            raise AssertionError(f"{document.name} was read")
+
+        monkeypatch.setattr(planning, "read", read)
+
+    return forbid
+
+
+# -- a first run ------------------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_plan_has_everything_to_speak_in_reading_order(world: World) -> None:
+    world.write("b", TEXT)
+    world.write("a", "One. \n\nTwo.")
+    plan = world.plan()
+    assert list(plan.rows) == plan.pending == ["a", "b"]
+    assert to_speak(plan) == ["One.", "Two.", *SENTENCES]
+    assert [(clip.document, clip.chunk_index) for clip in plan.clips()][:3] == [("a", 0), ("a", 1), ("b", 0)]
+    assert [(row.status, row.chunks, row.missing, row.generation) for row in plan.rows.values()] == [
+        ("planned", 2, 2, 0),
+        ("planned", 6, 6, 0),
+    ]
+    assert (
+        plan.characters_to_speak == plan.rows["a"].characters + plan.rows["b"].characters == len("".join(SENTENCES)) + 8
+    )
+    assert plan.needs_speech
+    assert not plan.is_done
+
+
+def test_the_plan_of_a_look_and_that_of_a_run_have_the_same_numbers(world: World) -> None:
+    world.write("a", TEXT)
+    world.write("b", f"{TEXT}\n\nOne more.")
+    looked, planned = world.look(), world.plan()
+    assert summarise(looked, world.job) == summarise(planned, world.job)
+    assert looked.pending == planned.pending
+    assert [line.missing for line in summarise(looked, world.job).documents] == [6, 7]
+
+
+def test_a_plan_without_a_writer_writes_nothing(world: World) -> None:
+    world.write("a", TEXT)
+    world.look()
+    assert not world.out.exists()
+    world.run()
+    world.write("a", f"{TEXT}\n\nOne more.")
+    before = {path: path.stat().st_mtime_ns for path in world.out.rglob("*")}
+    world.look()
+    assert {path: path.stat().st_mtime_ns for path in world.out.rglob("*")} == before
+
+
+def test_equal_chunks_are_counted_and_spoken_once(world: World) -> None:
+    world.write("a", "Same.\n\nSame.\n\nOther.")
+    world.write("b", "Same.")
+    plan = world.plan()
+    summary = summarise(plan, world.job)
+    assert (summary.chunks, summary.clips, summary.clips_there) == (4, 2, 0)
+    assert summary.characters == 3 * len("Same.") + len("Other.")
+    assert summary.characters_to_speak == len("Same.") + len("Other.")
+    assert [line.missing for line in summary.documents] == [2, 1]
+    assert len({clip.id for clip in plan.clips()}) == 2
+
+
+def test_a_clip_is_handed_out_no_more_once_it_is_there(world: World) -> None:
+    world.write("a", "Same.\n\nSame.\n\nOther.")
+    plan = world.plan()
+    feed = plan.clips()
+    first = next(feed)
+    plan.completion.fail(first.id)
+    assert [clip.text for clip in feed] == ["Other."]
+
+
+def test_audio_is_estimated_by_the_provider_s_speed_and_the_gaps(world: World) -> None:
+    world.write("a", "x" * 30)
+    job = replace(world.job, stitching=StitchingSettings(gap_ms=500))
+    assert summarise(world.look(), job).audio_s == pytest.approx(30 / 15 + 0.5)
+
+
+# -- a later run ------------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_leaves_nothing_to_do_and_reads_nothing(world: World, nobody_reads: Callable[[], None]) -> None:
+    world.write("a", TEXT)
+    world.run()
+    nobody_reads()
+    plan = world.plan()
+    assert plan.is_done
+    assert not plan.needs_speech
+    assert plan.rows["a"].status == "whole"
+    assert (plan.distinct_clips, plan.clips_to_speak, plan.characters_to_speak) == (6, 0, 0)
+    assert summarise(plan, world.job).clips_there == 6
+
+
+def test_an_unchanged_document_keeps_its_plan_unread_also_before_it_is_whole(
+    world: World, nobody_reads: Callable[[], None]
+) -> None:
+    world.write("a", TEXT)
+    first = world.plan()
+    nobody_reads()
+    second = world.plan()
+    assert list(second.clips()) == list(first.clips())
+    assert second.locations == first.locations
+    assert len(list((world.out / "manifest/plan").iterdir())) == 1
+
+
+def test_one_edited_sentence_is_one_missing_clip(world: World) -> None:
+    world.write("a", TEXT)
+    world.write("b", TEXT)
+    world.run()
+    world.write("a", TEXT.replace("number 3", "number three"))
+    plan = world.plan()
+    assert plan.pending == ["a"]
+    assert to_speak(plan) == ["This is sentence number three."]
+    assert (plan.rows["a"].missing, plan.clips_to_speak, plan.rows["a"].generation) == (1, 1, 1)
+    assert plan.stale == ["documents/a.wav"]
+    assert summarise(plan, world.job).clips_there == 6
+    assert world.run().pending == ["a"]
+    assert world.plan().is_done
+
+
+def test_audio_joined_from_an_earlier_plan_is_stale_also_in_a_fresh_run(world: World) -> None:
+    world.write("a", TEXT)
+    world.write("b", TEXT)
+    world.run()
+    world.write("a", "Another text.")
+    assert world.plan(fresh=True).stale == ["documents/a.wav"]
+
+
+def test_a_text_that_was_only_laid_out_anew_needs_nothing(world: World) -> None:
+    """The file differs, what is spoken does not."""
+    world.write("a", TEXT)
+    world.run()
+    world.write("a", TEXT.replace("\n\n", "\n\n\n"))
+    plan = world.plan()
+    assert plan.is_done
+    assert plan.stale == []
+
+
+def test_a_clip_that_is_gone_is_missing_once_its_audio_is_asked_for(world: World) -> None:
+    world.write("a", TEXT)
+    first = world.plan()
+    world.run()
+    gone = next(first.clips())
+    world.clips.remove(gone.id)
+    plan = world.plan()
+    assert plan.is_done, "the audio is whole: who needs the clip?"
+    assert plan.clips_to_speak == plan.characters_to_speak == 0
+    (world.out / "documents/a.wav").unlink()
+    plan = world.plan()
+    assert list(plan.clips()) == [gone]
+    assert (plan.clips_to_speak, plan.rows["a"].missing) == (1, 1)
+
+
+def test_a_clip_of_another_size_than_the_manifest_s_is_missing(world: World) -> None:
+    world.write("a", TEXT)
+    first = world.plan()
+    world.run()
+    (world.out / "documents/a.wav").unlink()
+    assert not world.plan().needs_speech
+    damaged = next(first.clips())
+    world.clips.path(damaged.id).write_bytes(world.clips.path(damaged.id).read_bytes()[:-2])
+    plan = world.plan()
+    assert list(plan.clips()) == [damaged]
+    assert (plan.clips_to_speak, plan.characters_to_speak) == (1, len(damaged.text))
+
+
+def test_a_clip_without_a_row_is_looked_at_by_a_worker_but_not_counted_as_to_be_spoken(
+    world: World, tmp_path: Path
+) -> None:
+    """Clips may be shared by many runs, and a killed run leaves clips that its manifest does not know."""
+    world.write("a", TEXT)
+    world.run()
+    other = World(
+        world.folder,
+        replace(world.job, out=str(tmp_path / "other"), clips=replace(world.job.clips, dir=str(world.job.clips_dir))),
+    )
+    plan = other.plan()
+    assert to_speak(plan) == SENTENCES
+    assert plan.needs_speech
+    summary = summarise(plan, other.job)
+    assert (summary.clips_there, summary.characters_to_speak, summary.documents[0].missing) == (6, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"provider": ProviderSettings(name="tone", voice="square")},
+        {"provider": ProviderSettings(name="tone", options={"rate": 16_000})},
+    ],
+)
+def test_another_voice_meets_no_old_clip(world: World, change: dict[str, ProviderSettings]) -> None:
+    world.write("a", TEXT)
+    world.run()
+    world.job = replace(world.job, **change)  # type: ignore[arg-type]
+    plan = world.plan()
+    assert to_speak(plan) == SENTENCES
+    assert plan.clips_to_speak == 6
+    assert plan.stale == ["documents/a.wav"]
+
+
+def test_what_does_not_decide_the_sound_does_not_have_it_spoken_again(
+    world: World, nobody_reads: Callable[[], None]
+) -> None:
+    world.write("a", TEXT)
+    world.run()
+    nobody_reads()
+    world.job = replace(world.job, provider=replace(world.job.provider, timeout_s=5), engine="local")
+    assert world.plan().is_done
+
+
+def test_another_way_of_joining_joins_again_and_speaks_nothing(world: World) -> None:
+    world.write("a", TEXT)
+    world.run()
+    world.job = replace(world.job, stitching=StitchingSettings(gap_ms=1))
+    plan = world.plan()
+    assert plan.pending == ["a"]
+    assert not plan.needs_speech
+    assert to_speak(plan) == []
+    assert plan.stale == [], "until it is replaced, the audio says what the text says"
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"aud")])
+def test_audio_that_is_gone_or_cut_is_joined_again(world: World, damage: Callable[[Path], None]) -> None:
+    world.write("a", TEXT)
+    world.run()
+    damage(world.out / "documents/a.wav")
+    plan = world.plan()
+    assert plan.pending == ["a"]
+    assert not plan.needs_speech
+    assert plan.rows["a"].path is None
+
+
+def test_audio_of_a_document_that_is_not_whole_is_not_taken_for_done(world: World) -> None:
+    """``stitch`` leaves such a row where a clip was gone: the audio of before stands, and the clip must come back."""
+    world.write("a", TEXT)
+    plan = world.run()
+    manifest = world.manifest()
+    manifest.write_documents([replace(plan.rows["a"], status="incomplete", missing=1)])
+    assert world.plan().pending == ["a"]
+
+
+def test_a_fresh_plan_believes_nothing_and_reads_everything(world: World) -> None:
+    world.write("a", TEXT)
+    world.run()
+    plan = world.plan(fresh=True)
+    assert plan.pending == ["a"]
+    assert to_speak(plan) == SENTENCES, "each clip is looked at"
+    assert plan.clips_to_speak == 0, "but they are there"
+    assert plan.rows["a"].generation == 1
+
+
+def test_documents_of_other_runs_in_the_same_out_are_let_alone(world: World) -> None:
+    world.write("a", TEXT)
+    world.write("b", "Other text.")
+    world.run()
+    manifest = world.manifest()
+    plan = make_plan(world.job, find([str(world.folder / "a.txt")]), manifest, manifest.plan_writer())
+    assert list(plan.rows) == ["a"]
+
+
+# -- killed runs ------------------------------------------------------------------------------------------------------
+
+
+def killed_before_its_rows_were_written(world: World) -> None:
+    """A run that recorded its plan, and no more."""
+    manifest = world.manifest()
+    make_plan(world.job, find([str(world.folder)]), manifest, manifest.plan_writer())
+
+
+def test_a_plan_that_a_killed_run_left_is_not_taken_for_a_later_one(world: World) -> None:
+    world.write("a", "Old text.")
+    killed_before_its_rows_were_written(world)
+    world.write("a", "New text.")
+    assert to_speak(world.plan()) == ["New text."]
+    assert to_speak(world.plan()) == ["New text."], "also when the plan is kept unread"
+
+
+def test_a_plan_that_a_killed_run_left_is_not_taken_for_an_earlier_one(world: World) -> None:
+    world.write("a", "Old text.")
+    world.plan()
+    world.write("a", "New text.")
+    killed_before_its_rows_were_written(world)
+    world.write("a", "Old text.")
+    assert to_speak(world.plan()) == ["Old text."]
+    assert to_speak(world.plan()) == ["Old text."]
+
+
+# -- documents that cannot be read ------------------------------------------------------------------------------------
+
+
+def test_an_unreadable_document_does_not_hold_up_the_others(world: World) -> None:
+    world.write("a", TEXT)
+    (world.folder / "b.txt").write_bytes(b"\0\1\2\3" * 100)
+    world.write("c", "Fine.")
+    plan = world.plan()
+    assert {name: row.status for name, row in plan.rows.items()} == {"a": "planned", "b": "unreadable", "c": "planned"}
+    assert "b.txt" in (plan.rows["b"].error or "")
+    assert plan.pending == ["a", "c"]
+    assert to_speak(plan) == [*SENTENCES, "Fine."]
+    assert plan.distinct_clips == 7
+
+
+def test_a_document_that_fails_half_way_leaves_no_trace_in_the_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it take along what it shares with the next one."""
+    world.write("a", TEXT)
+    world.write("b", "This is shared.")
+    read = planning.read
+
+    def breaks(document: Document) -> Iterator[Paragraph]:
+        if document.name == "a":
+            yield Paragraph("Only here.")
+            yield Paragraph("This is shared.")
+            raise DocumentError("'a.txt' is cut")
+        yield from read(document)
+
+    monkeypatch.setattr(planning, "read", breaks)
+    plan = world.plan()
+    assert to_speak(plan) == ["This is shared."]
+    assert (plan.distinct_clips, plan.clips_to_speak, plan.characters_to_speak) == (1, 1, len("This is shared."))
+    monkeypatch.undo()
+    assert to_speak(world.plan()) == [*SENTENCES, "This is shared."]
+
+
+def test_nothing_but_unreadable_documents_stops_the_run(world: World) -> None:
+    (world.folder / "a.txt").write_bytes(b"\0\1\2\3" * 100)
+    (world.folder / "b.txt").touch()
+    with pytest.raises(JobError) as caught:
+        world.plan()
+    assert "a.txt" in str(caught.value)
+    assert "b.txt" in str(caught.value)
+
+
+def test_a_pipe_is_unreadable_and_is_not_waited_for(world: World) -> None:
+    world.write("a", "Fine.")
+    os.mkfifo(world.folder / "b.txt")
+    assert world.plan().rows["b"].status == "unreadable"
+
+
+def test_a_file_whose_name_is_not_utf_8_is_planned_like_any_other(world: World) -> None:
+    """Arrow and JSON hold no stray bytes: the source is told with a mark in their place."""
+    Path(os.fsdecode(os.fsencode(world.folder) + b"/caf\xe9.txt")).write_text("Fine.")
+    Path(os.fsdecode(os.fsencode(world.folder) + b"/th\xe9.txt")).write_bytes(b"\0\1\2\3" * 100)
+    plan = world.plan()
+    assert sorted(row.status for row in plan.rows.values()) == ["planned", "unreadable"]
+    assert to_speak(plan) == ["Fine."]
+    assert [row.source.endswith("?.txt") for row in plan.rows.values()] == [True, True]
+
+
+# -- only what failed -------------------------------------------------------------------------------------------------
+
+
+def test_only_failed_speaks_what_was_given_up_and_not_made_since(world: World) -> None:
+    world.write("a", TEXT)
+    clips = list(world.plan().clips())
+    for clip in clips[:3]:
+        world.fail(clip.id)
+    world.fail(clips[3].id, Status.RETRIED)
+    manifest = world.manifest()
+    plan = world.plan(manifest)
+    plan.only_failed(manifest)
+    assert to_speak(plan) == SENTENCES[:3]
+    assert plan.completion.missing("a") == 6, "whatever else is missing stays missing"
+
+
+def test_only_failed_without_failures_speaks_nothing(world: World) -> None:
+    world.write("a", TEXT)
+    plan = world.plan()
+    plan.only_failed(world.manifest())
+    assert to_speak(plan) == []
+    assert plan.completion.is_settled("a")
+    assert not plan.completion.is_whole("a")
+
+
+# -- joining again ----------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_of_a_manifest_looks_at_no_source(world: World, nobody_reads: Callable[[], None]) -> None:
+    world.write("a", TEXT)
+    world.write("b", "Other.")
+    (world.folder / "c.txt").touch()
+    first = world.run()
+    for path in world.folder.iterdir():
+        path.unlink()
+    nobody_reads()
+    job = replace(world.job, stitching=StitchingSettings(gap_ms=1))
+    plan = plan_of_manifest(job, world.manifest())
+    assert plan.pending == ["a", "b"]
+    assert plan.rows["c"].status == "unreadable"
+    assert all(plan.completion.is_whole(name) for name in plan.pending)
+    assert plan.rows["a"].join_key != first.rows["a"].join_key
+
+
+def test_the_plan_of_a_manifest_tells_what_is_missing(world: World) -> None:
+    world.write("a", TEXT)
+    clip = next(world.plan().clips())
+    world.run()
+    world.clips.remove(clip.id)
+    assert plan_of_manifest(world.job, world.manifest()).completion.missing("a") == 1
+
+
+def test_there_is_no_plan_of_a_manifest_that_is_not_there(world: World) -> None:
+    with pytest.raises(JobError, match="holds no run"):
+        plan_of_manifest(world.job, world.manifest())

@@ -1,0 +1,182 @@
+"""The record of a run: what is on disk after each flush, and failures named by text and position."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from cluster_tts.manifest import DocumentRow, Manifest
+from cluster_tts.model import Chunk, Outcome, Sound, Status
+from cluster_tts.record import FLUSH_S, Record, failures, line, read_report, write_whole
+
+SOUND = Sound(16_000, 8_000, 9, "ab" * 32)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_780_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def outcome(clip_id: str, status: Status = Status.SPOKEN) -> Outcome:
+    bad = status in (Status.FAILED, Status.RETRIED)
+    return Outcome(
+        clip_id=clip_id, document="d", chunk_index=1, attempt=3, status=status, characters=10,
+        sound=None if bad else SOUND, error_kind="timeout" if bad else None, error_message="no answer" if bad else None,
+    )  # fmt: skip
+
+
+def row(name: str, status: str = "planned") -> DocumentRow:
+    return DocumentRow(document=name, source=f"{name}.txt", status=status, chunks=2)
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    return Manifest(tmp_path / "manifest", "r1")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def record(tmp_path: Path, manifest: Manifest, clock: Clock) -> Record:
+    return Record(tmp_path, manifest, {"d": row("d")}, clock)
+
+
+def test_a_flush_writes_outcomes_documents_and_report(
+    tmp_path: Path, manifest: Manifest, record: Record, clock: Clock
+) -> None:
+    record.add(outcome("a"))
+    record.document(row("d", "whole"))
+    clock.now += 4
+    report = record.flush("whole", 0)
+    assert [each.clip_id for each in manifest.read_outcomes()] == ["a"]
+    assert manifest.documents() == {"d": row("d", "whole")}
+    content = read_report(tmp_path)
+    assert content == json.loads(json.dumps(report.as_dict()))
+    assert content is not None
+    assert (content["run_id"], content["status"], content["exit_code"]) == ("r1", "whole", 0)
+    assert (content["started_at"], content["heartbeat"]) == (
+        "2026-05-28T20:26:40.000+00:00",
+        "2026-05-28T20:26:44.000+00:00",
+    )
+    assert content["totals"]["run_s"] == 4.0
+    assert content["totals"]["spoken"] == content["totals"]["documents_whole"] == 1
+
+
+def test_a_running_run_is_told_by_report_json_and_has_no_page_yet(tmp_path: Path, record: Record) -> None:
+    record.flush("running", None)
+    content = read_report(tmp_path)
+    assert content is not None
+    assert (content["status"], content["exit_code"]) == ("running", None)
+    assert not (tmp_path / "report.html").exists()
+    record.flush("interrupted", 75, "stopped <by hand>")
+    assert "stopped &lt;by hand&gt;" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_beat_flushes_every_two_seconds_and_no_oftener(manifest: Manifest, record: Record, clock: Clock) -> None:
+    def told() -> int:
+        return len(list(manifest.read_outcomes()))
+
+    record.beat()
+    record.add(outcome("a"))
+    clock.now += FLUSH_S - 0.01
+    record.beat()
+    assert told() == 0
+    clock.now += 0.01
+    record.beat()
+    assert told() == 1
+
+
+def test_documents_of_earlier_runs_stay_in_the_manifest_but_not_in_the_report(
+    tmp_path: Path, manifest: Manifest, record: Record
+) -> None:
+    manifest.write_documents([row("earlier", "whole"), row("d", "incomplete")])
+    record.flush("whole", 0)
+    assert manifest.documents() == {"earlier": row("earlier", "whole"), "d": row("d")}
+    content = read_report(tmp_path)
+    assert content is not None
+    assert [each["name"] for each in content["documents"]] == ["d"]
+
+
+def test_a_flush_leaves_no_temporary(tmp_path: Path, record: Record) -> None:
+    record.add(outcome("a"))
+    record.flush("whole", 0)
+    assert list(tmp_path.rglob("*.tmp")) == []
+
+
+def test_failures_are_named_by_document_position_and_text(manifest: Manifest, record: Record) -> None:
+    writer = manifest.plan_writer()
+    texts = [("Good.", "g"), ("Bad.", "b"), ("Good.", "g"), ("Bad.", "b"), ("Unasked.", "u")]
+    for name in ("d", "e", "whole"):
+        writer.write([(Chunk(name, index, 0, text), clip) for index, (text, clip) in enumerate(texts)], 0)
+    plans = writer.close()
+    for each in (outcome("g"), outcome("b", Status.RETRIED), outcome("b", Status.FAILED)):
+        record.add(each)
+    rows = [row("d", "incomplete"), row("e", "incomplete"), row("whole", "whole"), row("gone", "incomplete")]
+    told = list(failures(record.failed, rows, plans))
+    assert [(f.document, f.chunk_index, f.text) for f in told] == [
+        ("d", 1, "Bad."),
+        ("d", 3, "Bad."),
+        ("e", 1, "Bad."),
+        ("e", 3, "Bad."),
+    ], "every place that a shared clip leaves silent"
+    assert {(f.kind, f.message, f.attempts) for f in told} == {("timeout", "no answer", 3)}
+
+
+def test_a_clip_that_came_late_is_no_failure(record: Record) -> None:
+    record.add(outcome("b", Status.FAILED))
+    record.add(outcome("b"))
+    assert record.failed == {}
+
+
+def test_a_line_of_the_log_names_clip_and_attempt(record: Record, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "cluster_tts"):
+        record.add(outcome("a"))
+        record.add(outcome("b", Status.RETRIED))
+    (good, bad) = caplog.records
+    assert good.levelno == logging.DEBUG
+    assert good.getMessage() == "clip a (d #1) attempt 3: spoken"
+    assert bad.levelno == logging.WARNING
+    assert bad.getMessage() == "clip b (d #1) attempt 3: retried, timeout: no answer"
+
+
+def test_a_report_line_holds_what_the_row_says() -> None:
+    whole = DocumentRow(
+        document="d", source="d.txt", status="whole", duration_s=1.5, chunks=2, missing=1, characters=3,
+        path="documents/d.wav", size_bytes=4, sha256="ab", error="e",
+    )  # fmt: skip
+    told = line(whole)
+    assert told.name == "d"
+    for name in ("status", "duration_s", "chunks", "missing", "characters", "path", "sha256", "error"):
+        assert getattr(told, name) == getattr(whole, name)
+
+
+def test_who_reads_while_a_file_is_written_sees_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report.json"
+    write_whole(path, "old")
+
+    def full(self: Path, target: Path) -> Path:
+        assert path.read_text() == "old"
+        assert self.parent == path.parent, "a rename is atomic within one folder only"
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(OSError, match="No space"):
+            write_whole(path, "new")
+    assert path.read_text() == "old"
+    write_whole(path, "neu ü")
+    assert path.read_text(encoding="utf-8") == "neu ü"
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "5"])
+def test_a_report_that_is_missing_or_broken_is_none(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "report.json").write_text(content)
+    assert read_report(tmp_path) is None
