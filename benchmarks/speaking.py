@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from cluster_tts.manifest import Manifest, PlanLocation
+
 SAMPLE = Path(__file__).parent.parent / "samples" / "alice-in-wonderland-i-v.txt"
 
 SINGLE = """
@@ -55,15 +57,18 @@ def single_process_s(texts: Path) -> float:
 
 def ray_engine(source: Path, out: Path) -> tuple[float, float, list[str]]:
     """Seconds from the first chunk begun to the last ended, seconds to the first spoken chunk, and all texts."""
-    from cluster_tts.manifest import Manifest
-
     began = time.time()
     subprocess.run([sys.executable, "-m", "cluster_tts", "run", str(source), "--out", str(out)], check=True)
     outcomes = list(Manifest(out / "manifest").read_outcomes())
     first_spoken_s = min(o.finished_at for o in outcomes) - began
     took_s = max(o.finished_at for o in outcomes) - min(o.started_at for o in outcomes)
     [plan] = Manifest(out / "manifest").plans().values()
-    return took_s, first_spoken_s, [chunk.text for chunk in plan]
+    return took_s, first_spoken_s, distinct(plan)
+
+
+def distinct(plan: PlanLocation) -> list[str]:
+    """The texts that are spoken: equal chunks are one clip."""
+    return list({chunk.clip_id: chunk.text for chunk in plan}.values())
 
 
 def main() -> None:
@@ -79,10 +84,8 @@ def main() -> None:
              "check.characters_per_second=null", "chunking.max_characters=400"],
             check=True, capture_output=True,
         )  # fmt: skip
-        from cluster_tts.manifest import Manifest
-
         [plan] = Manifest(Path(folder, "plan", "manifest")).plans().values()
-        texts.write_text(json.dumps([chunk.text for chunk in plan]))
+        texts.write_text(json.dumps(distinct(plan)))
         before = single_process_s(texts)
         took_s, first_spoken_s, spoken = ray_engine(source, Path(folder, "out"))
         after = single_process_s(texts)

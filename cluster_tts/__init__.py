@@ -15,7 +15,7 @@ Read the package in the order in which the data goes:
     synthesis    one clip's way, and the only retries   -> Outcome
     worker       borrow, make so many at once, report
     clips        files named by what decides their sound
-    manifest     the record, in Parquet
+    manifest/    the record, in Parquet
     completion   which documents are whole
     joining      one document's joining as something that can be sent
     stitching    clips in order to one file a document

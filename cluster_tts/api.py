@@ -8,7 +8,6 @@ assert result.exit_code == 0, result.report.message
 import asyncio
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,8 @@ Files = Sequence[str | Path]
 
 def load_job(out: str | Path | None = None, settings: Settings = (), files: Files = ()) -> Job:
     """The job that files, environment and ``settings`` add up to; raises ``JobError`` naming what is wrong."""
-    if isinstance(settings, Mapping):
-        settings = [f"{key}={'null' if value is None else value}" for key, value in settings.items()]
-    job = config.load(files, settings)
-    return job if out is None else replace(job, out=str(out))
+    layers = [settings] if isinstance(settings, Mapping) else list(settings)
+    return config.load(files, layers if out is None else [*layers, {"out": str(out)}])
 
 
 def run(sources: Sources, out: str | Path | None = None, settings: Settings = (), files: Files = ()) -> Result:
@@ -101,9 +98,17 @@ async def speak_async(text: str, path: str | Path, settings: Settings = ()) -> P
     """``speak`` on a running event loop."""
     job, path = load_job(settings=settings), Path(path)
     if len(text) > job.chunking.max_characters:
-        raise JobError(f"the text has {len(text)} characters, chunking.max_characters is {job.chunking.max_characters}")
-    if not path.parent.is_dir():
-        raise JobError(f"cannot write '{path}': there is no folder '{path.parent}'")
+        raise JobError(
+            f"the text has {len(text)} characters, chunking.max_characters is {job.chunking.max_characters}: "
+            "raise that, or put the text in a file and use run"
+        )
+    try:
+        return await _speak(job, text, path)
+    except OSError as error:
+        raise JobError(f"cannot write '{path}': {error.strerror or error}; check the path") from None
+
+
+async def _speak(job: Job, text: str, path: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".speak-") as folder:
         clips = Clips(Path(folder), job.provider.format)
         synthesis = Synthesis(make_provider(job.provider), OpenGate(), clips, job)

@@ -4,18 +4,22 @@ Imports are inside the commands: ``--help`` answers at once, ``plan`` never impo
 """
 
 import json
+import logging
+import os
 import re
 import sys
+import traceback
+from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
-from cluster_tts.errors import EXIT_UNEXPECTED, EXIT_USAGE, CTTSError, JobError
+from cluster_tts.errors import EXIT_CONTINUE, EXIT_INCOMPLETE, EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, CTTSError, JobError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from cluster_tts.commands import Result, RunOptions
     from cluster_tts.config import Job
     from cluster_tts.planning import Summary
@@ -59,13 +63,15 @@ def run(
     """Speak everything and join it; run again to continue."""
     from cluster_tts.commands import RunOptions, plan_job
 
+    if retry_failed and (fresh or dry_run):
+        other = "--fresh forgets what failed" if fresh else "--dry-run tells of a whole run"
+        raise JobError(f"--retry-failed cannot be combined: {other}; leave out one of them")
     sources, settings = _split(arguments)
     if sequential:
         settings += ["engine=local", "workers.slots=1"]
     job = _job(out, config, settings)
     if dry_run:
-        _say_plan(plan_job(job, sources, fresh), as_json)
-        return
+        raise typer.Exit(_say_plan(plan_job(job, sources, fresh), as_json))
     options = RunOptions(fresh=fresh, retry_failed=retry_failed, verbose=verbose)
     result = _run_watched(job, sources, options)
     _say_result(result, as_json)
@@ -80,7 +86,7 @@ def plan(
     from cluster_tts.commands import plan_job
 
     sources, settings = _split(arguments)
-    _say_plan(plan_job(_job(out, config, settings), sources, fresh), as_json)
+    raise typer.Exit(_say_plan(plan_job(_job(out, config, settings), sources, fresh), as_json))
 
 
 @app.command()
@@ -105,158 +111,148 @@ def stitch(out: Existing, overrides: Overrides = None, config: Config = None, as
 def report(out: Existing, as_json: Json = False) -> None:
     """Write report.json and report.html again from the manifest."""
     from cluster_tts.commands import report_out
+    from cluster_tts.display import PlainConsole
 
     written = report_out(out)
     if as_json:
         _print_json(written.as_dict())
     else:
-        _stderr().print(f"wrote {out / 'report.json'} and {out / 'report.html'}", soft_wrap=True, highlight=False)
+        PlainConsole(stderr=True).say(f"wrote {out / 'report.json'} and {out / 'report.html'}")
 
 
 def main() -> NoReturn:
     """The program: one clear line for a person's mistake, and the exit code that design and README promise."""
+    _prepare_streams()
     try:
-        app()
-    except JobError as error:
-        _fail(str(error), error.exit_code)
-    except CTTSError as error:
-        _fail(str(error), EXIT_USAGE)
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read has left; there is nobody to complain to
-        sys.exit(EXIT_UNEXPECTED)
-    sys.exit(0)
-
-
-def _fail(message: str, exit_code: int) -> NoReturn:
-    sys.stderr.write(f"cluster-tts: {message}\n")
+        exit_code = _answer()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has left, as `head` does: there is nobody to complain to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        exit_code = EXIT_UNEXPECTED
     sys.exit(exit_code)
+
+
+def _answer() -> int:
+    try:
+        return app(standalone_mode=False) or EXIT_OK
+    except typer.TyperException as error:
+        cast(typer.BadParameter, error).show()  # with the hint where to find help
+        return _told(error.format_message(), error.exit_code)
+    except CTTSError as error:
+        return _told(_say_error(str(error)), error.exit_code if isinstance(error, JobError) else EXIT_USAGE)
+    except Exception as error:  # noqa: BLE001 - a defect: one line for the person, the traceback for us
+        with NamedTemporaryFile("w", prefix="cluster-tts-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+        what = f"unexpected {type(error).__name__}: {error}; please report it together with '{file.name}'"
+        return _told(_say_error(what), EXIT_UNEXPECTED)
+
+
+def _prepare_streams() -> None:
+    """What was closed swallows everything; what cannot hold a character gets it escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # A guessed encoding is for whoever gave the text. All the rest is for run.log.
+    logging.getLogger("cluster_tts").addHandler(logging.NullHandler())
+    if not (documents := logging.getLogger("cluster_tts.documents")).handlers:
+        documents.addHandler(_Warnings(logging.WARNING))
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _say_error(record.getMessage())
+
+
+def _say_error(message: str) -> str:
+    from cluster_tts.display import one_line
+
+    with suppress(OSError):
+        sys.stderr.write(f"cluster-tts: {one_line(message)}\n")
+    return message
+
+
+def _told(message: str, exit_code: int) -> int:
+    """The exit code of a command that failed with ``message``, told to machines too where they listen."""
+    if "--json" in sys.argv:
+        status = "interrupted" if exit_code == EXIT_CONTINUE else "failed"
+        _print_json({"status": status, "exit_code": exit_code, "message": message})
+    return exit_code
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Sources and settings apart; a file that exists is a source even if its name has an equals sign."""
-    settings = [text for text in arguments if SETTING.match(text) and not Path(text).exists()]
+    settings = [text for text in arguments if SETTING.match(text) and not os.path.exists(text)]  # noqa: PTH110 - Path raises
     return [text for text in arguments if text not in settings], settings
 
 
 def _job(out: str | None, files: list[Path] | None, settings: list[str]) -> "Job":
     from cluster_tts.config import load
 
-    return load(files or [], settings if out is None else [*settings, f"out={json.dumps(out)}"])
+    return load(files or [], settings if out is None else [*settings, {"out": out}])
 
 
 def _run_watched(job: "Job", sources: list[str], options: "RunOptions") -> "Result":
     """Run with a display, stopping in good order on SIGINT and SIGTERM and at once on a second one."""
     import asyncio
-    import os
     import signal
     from dataclasses import replace
 
     from cluster_tts.commands import run_job
-    from cluster_tts.display import shown
-    from cluster_tts.errors import EXIT_CONTINUE
+    from cluster_tts.display import PlainConsole, shown
 
     async def watched() -> "Result":
         stop = asyncio.Event()
 
         def on_signal() -> None:
             if stop.is_set():
+                console.show_cursor()  # which a live display had hidden
                 os._exit(EXIT_CONTINUE)
             stop.set()
-            console.print("stopping: what is in flight may end; a second signal ends at once", highlight=False)
+            console.say("stopping: what is in flight may end; a second signal ends at once")
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_signal)
-        console = _stderr()
+        console = PlainConsole(stderr=True)
         with shown(console) as watch:
             return await run_job(job, sources, stop, replace(options, watch=watch))
 
     return asyncio.run(watched())
 
 
-def _stderr() -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=True)
+def _print_json(content: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(content) + "\n")  # in ASCII: any terminal can show it, and any file name is in it
 
 
-def _print_json(content: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
-
-
-def _say_plan(summary: "Summary", as_json: bool) -> None:
+def _say_plan(summary: "Summary", as_json: bool) -> int:
+    """Show the plan; 3 where documents cannot be read, as the run itself would say."""
     from dataclasses import asdict
 
-    from cluster_tts.report import clock
+    from cluster_tts.display import show_plan
 
     if as_json:
         _print_json(asdict(summary))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("document", "status", box=None, pad_edge=False)
-    for column in ("chunks", "characters", "clips missing"):
-        table.add_column(column, justify="right")
-    for line in summary.documents:
-        table.add_row(
-            line.name, line.error or line.status, f"{line.chunks:,}", f"{line.characters:,}", f"{line.missing:,}"
-        )
-    console = Console()
-    console.print(table)
-    console.print(
-        f"\n{len(summary.documents)} documents, {summary.chunks:,} chunks, {summary.characters:,} characters, "
-        f"about {clock(summary.audio_s)} of audio.\n{summary.clips_there:,} of {summary.clips:,} clips are there "
-        f"already; {summary.characters_to_speak:,} characters are to be spoken.",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    else:
+        show_plan(summary)
+    return EXIT_INCOMPLETE if any(line.error for line in summary.documents) else EXIT_OK
 
 
 def _say_result(result: "Result", as_json: bool) -> None:
+    from cluster_tts.display import PlainConsole, show_outcome
+
     if as_json:
         _print_json(result.report.as_dict())
-        return
-    _say_outcome(result.report, _stderr())
-    _stderr().print(f"audio, manifest and report: {result.out}", soft_wrap=True, highlight=False, markup=False)
+    else:
+        show_outcome(result.report, PlainConsole(stderr=True), result.out)
 
 
 def _say_report(report: "Report", as_json: bool) -> None:
+    from cluster_tts.display import show_report
+
     if as_json:
         _print_json(report.as_dict())
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    from cluster_tts.report import clock
-
-    table = Table("document", "status", box=None, pad_edge=False)
-    for column in ("chunks", "missing", "audio"):
-        table.add_column(column, justify="right")
-    for line in report.documents:
-        table.add_row(line.name, line.status, f"{line.chunks:,}", f"{line.missing:,}", clock(line.duration_s))
-    console = Console()
-    console.print(table)
-    _say_outcome(report, console)
-
-
-def _say_outcome(report: "Report", console: "Console") -> None:
-    from cluster_tts.report import clock
-
-    def say(text: str) -> None:
-        console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-    totals = report.as_dict()["totals"]
-    say(
-        f"{report.status}: {totals['documents_whole']} of {totals['documents']} documents whole, "
-        f"{clock(totals['document_audio_s'])} of audio; clips spoken {totals['spoken']}, found {totals['found']}, "
-        f"failed {totals['failed']}, tried again {totals['retried']}; {clock(totals['run_s'])} of work"
-    )
-    for line in report.documents:
-        if line.status in ("incomplete", "unreadable"):
-            say(f"  {line.name} is {line.status}: {line.error or f'{line.missing} clips are missing'}")
-    for failure in report.failures[:20]:
-        say(f"  {failure.document} #{failure.chunk_index}, {failure.kind}: {failure.message}")
-    if len(report.failures) > 20:
-        say(f"  and {len(report.failures) - 20} more: see report.html")
-    if report.message:
-        say(report.message)
+    else:
+        show_report(report)

@@ -6,7 +6,7 @@ import secrets
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,9 +75,11 @@ async def run_job(
     """
     found = documents.find(sources)
     make_provider(job.provider)  # an unknown voice is told now, not by a worker later
-    _make_room(job)
     manifest = Manifest(job.out_dir / "manifest", _run_id())
-    with _log_file(job.out_dir / "run.log", options.verbose):
+    if options.retry_failed and not manifest.exists:
+        raise JobError(f"nothing has failed yet: '{job.out}' holds no run; leave out --retry-failed")
+    _make_room(job)
+    with _storage(job.out_dir), _log_file(job.out_dir / "run.log", options.verbose):
         log.info("run %s: %d documents, %s, engine %s", manifest.run_id, len(found), job.provider.name, job.engine)
         return await _run(job, found, manifest, stop, options)
 
@@ -92,8 +94,8 @@ async def _run(
     try:
         plan = await asyncio.to_thread(_record_plan, job, found, manifest, options)
         record = Record(job.out_dir, manifest, plan.rows)
-        record.flush("running", None)
         try:
+            record.flush("running", None)
             crew: Crew = LocalCrew(job)
             if pool is not None and plan.needs_speech:
                 await (hiring or pool.hire())
@@ -103,7 +105,14 @@ async def _run(
             status = "interrupted" if isinstance(error, Interrupted) else "failed"
             _finish(job, plan, record, status, error.exit_code, str(error))
             raise
+        except OSError as error:
+            log.exception("interrupted")
+            halt = Interrupted(f"{_refusal(error, job.out_dir)}, then run the same command again to continue")
+            with suppress(OSError):  # which the same disk may refuse too
+                _finish(job, plan, record, "interrupted", halt.exit_code, str(halt))
+            raise halt from error
         except Exception as error:
+            log.exception("the run failed")
             _finish(job, plan, record, "failed", EXIT_UNEXPECTED, f"{type(error).__name__}: {error}")
             raise
         return _finish(job, plan, record, *_verdict(plan))
@@ -119,7 +128,8 @@ def plan_job(job: Job, sources: Sequence[str], fresh: bool = False) -> Summary:
     found = documents.find(sources)
     make_provider(job.provider)
     manifest = Manifest(job.out_dir / "manifest")
-    return summarise(make_plan(job, found, manifest, fresh=fresh), job)
+    with _storage(job.out_dir):
+        return summarise(make_plan(job, found, manifest, fresh=fresh), job)
 
 
 def stitch_out(out: Path, settings: Sequence[str], files: Sequence[str | Path] = ()) -> Result:
@@ -133,7 +143,7 @@ def stitch_out(out: Path, settings: Sequence[str], files: Sequence[str | Path] =
     plan = plan_of_manifest(job, manifest)
     record = Record(out, manifest, plan.rows)
     clips = Clips(job.clips_dir, job.provider.format)
-    with _log_file(out / "run.log", verbose=False):
+    with _storage(out), _log_file(out / "run.log", verbose=False):
         for name in plan.pending:
             row = plan.rows[name]
             if plan.completion.is_whole(name):
@@ -145,7 +155,7 @@ def stitch_out(out: Path, settings: Sequence[str], files: Sequence[str | Path] =
             else:
                 row = replace(row, status="incomplete", missing=plan.completion.missing(name))
             record.document(row)
-    return _finish(job, plan, record, *_verdict(plan))
+        return _finish(job, plan, record, *_verdict(plan))
 
 
 def report_out(out: Path) -> Report:
@@ -155,7 +165,8 @@ def report_out(out: Path) -> Report:
         JobError: ``out`` holds no run.
     """
     report = status_of(out)
-    write_report(out, report)
+    with _storage(out):
+        write_report(out, report)
     return report
 
 
@@ -167,7 +178,10 @@ def status_of(out: Path) -> Report:
     """
     manifest = Manifest(out / "manifest")
     if not manifest.exists:
-        raise JobError(f"'{out}' holds no run: there is no manifest/documents.parquet in it")
+        raise JobError(
+            f"'{out}' holds no run: there is no manifest/documents.parquet in it; "
+            "give the folder that a run had as --out"
+        )
     totals, failed = Totals(), dict[str, Outcome]()
     for outcome in manifest.read_outcomes():
         totals.count(outcome)
@@ -242,21 +256,35 @@ def _finish(job: Job, plan: Plan, record: Record, status: str, exit_code: int, m
 def _job_of(out: Path, settings: Sequence[str], files: Sequence[str | Path]) -> Job:
     saved = out / "job.yaml"
     if not saved.is_file():
-        raise JobError(f"'{out}' holds no run: there is no job.yaml in it")
+        raise JobError(f"'{out}' holds no run: there is no job.yaml in it; give the folder that a run had as --out")
     return replace(config.load([saved, *files], settings), out=str(out))
 
 
 def _make_room(job: Job) -> None:
     """Make the folders of a run, and find out now whether they can be written to."""
-    for folder in (job.out_dir, job.clips_dir):
+    for folder, setting in (job.out_dir, "--out"), (job.clips_dir, "clips.dir" if job.clips.dir else "--out"):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
-            raise JobError(
-                f"cannot write to '{folder}': {error.strerror or error}; choose another with --out"
-            ) from None
+            reason = "it is no folder" if isinstance(error, FileExistsError) else error.strerror or error
+            raise JobError(f"cannot write to '{folder}': {reason}; choose another folder with {setting}") from None
+
+
+@contextmanager
+def _storage(out: Path) -> Iterator[None]:
+    """Turns what the file system refuses, in or around ``out``, into one line for a person."""
+    try:
+        yield
+    except OSError as error:
+        raise JobError(f"{_refusal(error, out)}, or choose another folder with --out") from error
+
+
+def _refusal(error: OSError, out: Path) -> str:
+    if isinstance(error, ConnectionError | TimeoutError):
+        return f"contact was lost ({error}): mend it"
+    return f"cannot use '{error.filename2 or error.filename or out}' ({error.strerror or error}): make room or mend it"
 
 
 def _run_id() -> str:

@@ -1,11 +1,10 @@
 """Which documents are whole, and what each is still waiting for.
 
-Made for a million chunks: clips are small integers, the sounds of a document travel as one packed array, and what
-nobody needs any more is let go of.
+Made for a million chunks: clips are small integers, and what was measured of them is one packed array.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,14 +16,8 @@ SOUND_DTYPE = np.dtype([("frames", "<u8"), ("rate", "<u4"), ("size_bytes", "<u8"
 """One ``Sound``, packed; what a document's joining needs to know of each clip."""
 
 
-def pack(sounds: Iterable[Sound]) -> NDArray[np.void]:
-    """``sounds`` as one array of ``SOUND_DTYPE``."""
-    rows = [(s.frames, s.rate, s.size_bytes, bytes.fromhex(s.sha256)) for s in sounds]
-    return np.array(rows, dtype=SOUND_DTYPE)
-
-
 def unpack(row: np.void) -> Sound:
-    """One row of ``pack`` as a ``Sound``."""
+    """One element of such an array as a ``Sound``."""
     return Sound(int(row["frames"]), int(row["rate"]), int(row["size_bytes"]), bytes(row["sha256"]).hex())
 
 
@@ -42,10 +35,12 @@ class Completion:
         self.clips = 0  # distinct clips that the known documents are made of
         self.there = 0  # how many of them have a sound
         self._numbers: dict[str, int] = {}
-        self._sounds: list[Sound | None] = []
+        self._is_there = bytearray()  # by number, as the next three
+        self._sounds: NDArray[np.void] = np.zeros(1024, SOUND_DTYPE)  # with room to grow
         self._characters = array("L")
-        self._failed: set[int] = set()
         self._wanted_by: list[tuple[str, ...]] = []
+        self._groups: dict[tuple[str, ...], tuple[str, ...]] = {}  # one object for all clips wanted by the same
+        self._failed: set[int] = set()
         self._documents: dict[str, _Document] = {}
 
     def __repr__(self) -> str:
@@ -58,16 +53,19 @@ class Completion:
     def need(self, document: str, clip_id: str, characters: int = 0) -> None:
         """Append the clip of the document's next chunk, which is of so many characters."""
         entry = self._documents[document]
-        number = self._numbers.setdefault(clip_id, len(self._sounds))
-        if number == len(self._sounds):
-            self._sounds.append(None)
+        number = self._numbers.setdefault(clip_id, len(self._is_there))
+        if number == len(self._is_there):
+            self._is_there.append(False)
             self._wanted_by.append(())
             self._characters.append(characters)
+            if number == len(self._sounds):
+                self._sounds = np.concatenate([self._sounds, np.zeros_like(self._sounds)])
         self.clips += not self._wanted_by[number]
         entry.clips.append(number)
         if document not in self._wanted_by[number]:
-            self._wanted_by[number] = (*self._wanted_by[number], document)
-            entry.missing += self._sounds[number] is None
+            group = (*self._wanted_by[number], document)
+            self._wanted_by[number] = self._groups.setdefault(group, group)
+            entry.missing += not self._is_there[number]
             entry.failed += number in self._failed
 
     def needs(self, clip_id: str) -> bool:
@@ -75,7 +73,7 @@ class Completion:
         number = self._numbers.get(clip_id)
         return (
             number is not None
-            and self._sounds[number] is None
+            and not self._is_there[number]
             and number not in self._failed
             and bool(self._wanted_by[number])
         )
@@ -85,9 +83,10 @@ class Completion:
         number = self._numbers.get(clip_id)
         if number is None or not self._wanted_by[number]:
             return []
-        new, self._sounds[number] = self._sounds[number] is None, sound
-        if not new:
+        self._sounds[number] = (sound.frames, sound.rate, sound.size_bytes, bytes.fromhex(sound.sha256))
+        if self._is_there[number]:
             return []
+        self._is_there[number] = True
         self.there += 1
         for name in self._wanted_by[number]:
             self._documents[name].missing -= 1
@@ -98,7 +97,7 @@ class Completion:
     def fail(self, clip_id: str) -> list[str]:
         """Note that a clip was given up; the documents for which nothing more can come, now that it is."""
         number = self._numbers.get(clip_id)
-        if number is None or number in self._failed or self._sounds[number] is not None:
+        if number is None or number in self._failed or self._is_there[number]:
             return []
         self._failed.add(number)
         for name in self._wanted_by[number]:
@@ -108,15 +107,16 @@ class Completion:
     def lose(self, clip_id: str) -> None:
         """Note that a clip is not there after all."""
         number = self._numbers[clip_id]
-        if self._sounds[number] is not None:
-            self._sounds[number] = None
+        if self._is_there[number]:
+            self._is_there[number] = False
             self.there -= 1
             for name in self._wanted_by[number]:
                 self._documents[name].missing += 1
 
     def sounds(self, document: str) -> NDArray[np.void]:
         """The sounds of a whole document in reading order, packed (see ``SOUND_DTYPE``)."""
-        return pack(sound for number in self._documents[document].clips if (sound := self._sounds[number]) is not None)
+        packed: NDArray[np.void] = self._sounds[np.asarray(self._documents[document].clips)]
+        return packed
 
     def is_whole(self, document: str) -> bool:
         return not self._documents[document].missing
@@ -132,17 +132,18 @@ class Completion:
     def lacking(self) -> Iterator[tuple[str, int, tuple[str, ...]]]:
         """Every clip without a sound that some document needs: its id, its characters, those documents."""
         for clip_id, number in self._numbers.items():
-            if self._sounds[number] is None and self._wanted_by[number]:
+            if not self._is_there[number] and self._wanted_by[number]:
                 yield clip_id, self._characters[number], self._wanted_by[number]
 
     def release(self, document: str) -> None:
-        """Forget a document, and the sounds that only it needed."""
+        """Forget a document, and that the clips only it needed are there."""
         for number in set(self._documents.pop(document).clips):
-            self._wanted_by[number] = tuple(name for name in self._wanted_by[number] if name != document)
-            if not self._wanted_by[number]:
+            group = tuple(name for name in self._wanted_by[number] if name != document)
+            self._wanted_by[number] = self._groups.setdefault(group, group)
+            if not group:
                 self.clips -= 1
-                self.there -= self._sounds[number] is not None
-                self._sounds[number] = None
+                self.there -= self._is_there[number]
+                self._is_there[number] = False
 
     def _settled(self, number: int) -> list[str]:
         return [name for name in self._wanted_by[number] if self.is_settled(name)]

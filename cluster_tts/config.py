@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, cast
@@ -182,7 +183,9 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f"known are {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"
 
 
+@cache
 def _schema() -> DictConfig:
+    """Every setting with its type. Merging copies it, so that one serves for all."""
     config = OmegaConf.structured(Job)
     _thaw(config)
     return cast(DictConfig, config)
@@ -281,7 +284,10 @@ def _override(given: str | Mapping[str, Any]) -> DictConfig:
         return _dotted(given)
     layer = OmegaConf.create()
     for key, value in given.items():
-        OmegaConf.update(layer, key, os.fspath(value) if isinstance(value, Path) else value)
+        try:
+            OmegaConf.update(layer, key, os.fspath(value) if isinstance(value, Path) else value)
+        except (OmegaConfBaseException, ValueError) as error:
+            raise JobError(f"'{key}' is {value!r}, which cannot be read: {str(error).splitlines()[0]}") from None
     return layer
 
 

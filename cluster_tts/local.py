@@ -52,6 +52,7 @@ class LocalCrew:
 
     async def dismiss(self, grace_s: float) -> Ledger:
         self._queue.close()
+        self._worker.nudge()
         if self._working is not None:
             await asyncio.wait([self._working], timeout=grace_s)
             self._working.cancel()

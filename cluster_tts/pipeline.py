@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -96,17 +95,22 @@ class Run:
         while self._open and not stop.is_set():
             ledger = await self._crew.exchange(self._next(ledger))
             self._settle(ledger.outcomes)
-            self._start_joins()
             self._finish_joins()
+            self._start_joins()
             self._record.beat()
             self._watch(self._progress(ledger.lent))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), TICK_S)
+            await self._tick(stop)
         self._settle((await self._crew.dismiss(grace_s)).outcomes)
         if self._joins:
             await asyncio.wait(self._joins)
             self._finish_joins()
         self._watch(self._progress(0))
+
+    async def _tick(self, stop: asyncio.Event) -> None:
+        """Wait a moment; less if a document has been joined, so that many short ones do not wait for each other."""
+        stopped = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({stopped, *self._joins}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
 
     def _next(self, ledger: Ledger) -> list[Clip]:
         return list(islice(self._feed, max(0, self._crew.backlog - ledger.waiting)))

@@ -10,7 +10,7 @@ from typing import Any
 
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation
 from cluster_tts.model import Outcome
-from cluster_tts.report import DocumentLine, Failure, Report, Totals, note_failure, page
+from cluster_tts.report import SCHEMA_VERSION, DocumentLine, Failure, Report, Totals, note_failure, page
 
 log = logging.getLogger(__name__)
 
@@ -117,12 +117,12 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def read_report(out: Path) -> dict[str, Any] | None:
-    """The content of ``OUT/report.json``; None where there is none."""
+    """The content of ``OUT/report.json``; None where there is none, or none of this schema."""
     try:
         content = json.loads((out / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    return content if isinstance(content, dict) and content.get("schema_version") == SCHEMA_VERSION else None
 
 
 def _iso(epoch: float) -> str:

@@ -74,6 +74,10 @@ class Worker:
             await asyncio.gather(*self._running, return_exceptions=True)
             await self._synthesis.aclose()
 
+    def nudge(self) -> None:
+        """Have it ask for news at once, instead of in half a second."""
+        self._news.set()
+
     async def _make(self, clip: Clip) -> None:
         try:
             async for outcome in self._synthesis.make(clip):

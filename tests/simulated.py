@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-DEADLOCK_S = 5.0
+DEADLOCK_S = 60.0  # a thread on a loaded machine may take its time
 
 
 class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]  # chosen by platform

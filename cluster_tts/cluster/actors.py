@@ -7,7 +7,6 @@ import ray
 
 from cluster_tts.cluster.ports import RemoteLimiter, RemoteTasks
 from cluster_tts.config import Job
-from cluster_tts.joining import join
 from cluster_tts.limiter import Limiter
 from cluster_tts.task_queue import TaskQueue
 from cluster_tts.worker import make_worker
@@ -33,4 +32,3 @@ class _LimiterShell(Limiter):
 QueueActor: Any = ray.remote(TaskQueue)
 WorkerActor: Any = ray.remote(_WorkerShell)
 LimiterActor: Any = ray.remote(_LimiterShell)
-join_remotely: Any = ray.remote(join)

@@ -4,13 +4,14 @@ import asyncio
 import itertools
 import logging
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from cluster_tts.cluster.session import Session
 from cluster_tts.config import Job
-from cluster_tts.errors import JobError
+from cluster_tts.errors import DamagedClips, Interrupted, JobError
 from cluster_tts.joining import JoinOrder
 from cluster_tts.local import REMOTE_SLOTS
 from cluster_tts.model import Clip
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 WAITING_CPUS = 0.25  # of a worker that mostly waits for a server
 MOST_WAITING_WORKERS = 8
 MOST_DEATHS_IN_A_ROW = 5  # workers that die one after another while nothing gets done: something is wrong with all
-PATIENCE_S = 60.0  # for the first worker of a pool to be placed
+ROOM_S = 60.0  # a cluster in which no worker got a place for so long has no room, and says so
 
 
 class RayCrew:
@@ -42,6 +43,8 @@ class RayCrew:
         self._hired = False
         self._deaths_in_a_row = 0
         self._dead: list[str] = []
+        self._placed = False
+        self._told = time.monotonic()
         self._queue: Any = None
         self._limiter: Any = None
         self.backlog = 64
@@ -95,39 +98,62 @@ class RayCrew:
     async def exchange(self, clips: Sequence[Clip]) -> Ledger:
         await self._replace_dead()
         dead, self._dead = self._dead, []
-        ledger = cast(Ledger, await self._queue.exchange.remote(clips, dead))
+        ledger = await self._ask_queue(clips, dead)
         if ledger.outcomes:
             self._deaths_in_a_row = 0
+        if not self._placed:
+            self._placed = bool(ledger.lent or ledger.outcomes)
+            self._tell_if_no_room()
         return ledger
+
+    def _tell_if_no_room(self) -> None:
+        if not self._placed and time.monotonic() - self._told > ROOM_S:
+            import ray
+
+            self._told = time.monotonic()
+            log.warning(
+                "no worker got a place for %.0f s: each needs %g CPU, and of the cluster's %g CPUs %g are free; "
+                "wait for others to end, add nodes, or set workers.count",
+                ROOM_S,
+                self._cpus_each,
+                ray.cluster_resources().get("CPU", 0),
+                ray.available_resources().get("CPU", 0),
+            )
 
     async def _replace_dead(self) -> None:
         import ray
 
+        if not self._work:
+            return
         ended, _ = ray.wait(list(self._work), num_returns=len(self._work), timeout=0)
         for reference in ended:
             name = self._work.pop(reference)
             del self._actors[name]
             try:
                 await reference
-            except JobError as error:  # raised in the worker: what Ray hands on is an instance of it
-                raise type(error)(*error.args) from None
+            except JobError as error:  # raised in the worker; what Ray hands on is a wrapper that is an instance of it
+                raise getattr(error, "cause", error) from None
             except ray.exceptions.RayActorError as error:
-                log.warning("worker %s died and is replaced: %s", name, str(error).splitlines()[0])
+                log.warning("worker %s died and is replaced: %s", name, _first_line(error))
                 self._dead.append(name)
                 if self._limiter is not None:
                     self._limiter.forget.remote(name)
                 self._deaths_in_a_row += 1
                 if self._deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
-                    raise JobError(f"{self._deaths_in_a_row} workers died in a row, the last one so: {error}") from None
+                    raise JobError(
+                        f"{self._deaths_in_a_row} workers died in a row, the last one so: {_first_line(error)}"
+                    ) from None
                 self._start_worker()
 
     async def join(self, order: JoinOrder) -> Joined:
-        from cluster_tts.cluster.actors import join_remotely
+        from cluster_tts.cluster.joins import join_remotely
 
         # num_cpus=0: with every core promised to a voice, a task that asks for one would never start.
         task = join_remotely.options(num_cpus=0, max_retries=3, enable_task_events=False)
-        joined: Joined = await task.remote(order)
-        return joined
+        try:
+            return cast(Joined, await task.remote(order))
+        except DamagedClips as damage:  # as for a worker's errors: a wrapper that is an instance of it
+            raise getattr(damage, "cause", damage) from None
 
     async def dismiss(self, grace_s: float) -> Ledger:
         await self._queue.close.remote()
@@ -135,7 +161,15 @@ class RayCrew:
             import ray
 
             await asyncio.to_thread(ray.wait, list(self._work), num_returns=len(self._work), timeout=grace_s)
-        return cast(Ledger, await self._queue.exchange.remote())
+        return await self._ask_queue((), ())
+
+    async def _ask_queue(self, clips: Sequence[Clip], dead_workers: Sequence[str]) -> Ledger:
+        import ray
+
+        try:
+            return cast(Ledger, await self._queue.exchange.remote(clips, dead_workers))
+        except ray.exceptions.RayActorError as error:
+            raise Interrupted(f"the task queue died ({_first_line(error)}); run the same command again") from None
 
     async def aclose(self) -> None:
         """Let the pool go and disconnect; on a shared cluster nothing of this run stays."""
@@ -153,3 +187,8 @@ class RayCrew:
             if actor is not None:
                 ray.kill(actor)
         self._session.close()
+
+
+def _first_line(error: Exception) -> str:
+    """What Ray says, without the page of advice below it."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -55,9 +55,9 @@ def find(sources: Sequence[str]) -> list[Document]:
         for each in sorted(_search(source), key=lambda each: _reading_order(each.below)):
             other = found.setdefault(each.real, each)
             if other is not each:
+                linked = "" if each.path == other.path else f" (it is '{other.path}' by another name)"
                 raise JobError(
-                    f"'{each.path}' (from '{each.source}') and '{other.path}' (from '{other.source}') "
-                    "are the same file: name it once"
+                    f"'{each.path}'{linked} is given twice, by '{other.source}' and by '{each.source}': name it once"
                 )
     names = _names(found.values())
     return [Document(names[real], each.path) for real, each in found.items()]
@@ -87,7 +87,8 @@ def _search(source: str) -> list[_Found]:
     except OSError as error:
         raise JobError(f"'{error.filename or source}' cannot be read: {error.strerror}; check the path") from None
     if not files:
-        raise JobError(f"'{source}' has nothing to speak in it: what is looked for is {', '.join(READERS)}")
+        what = "has nothing to speak in it" if path.is_dir() else "matches nothing that can be spoken"
+        raise JobError(f"'{source}' {what}: what is looked for is {', '.join(READERS)}")
     return [_Found(file, source, root, os.path.realpath(file)) for file in files]
 
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -100,6 +101,23 @@ def test_the_limiter_actor_keeps_the_accounts_quota_for_all_workers(texts: Path,
     assert left[80] - left[0] > 1.8
     spans = sorted((o.started_at + o.gate_wait_s, o.started_at + o.gate_wait_s + o.latency_s) for o in outcomes)
     assert max(sum(begin <= at < end for begin, end in spans) for at, _ in spans) <= 3
+
+
+def test_a_clip_swapped_behind_our_back_is_noticed_when_joined_and_spoken_again(texts: Path, tmp_path: Path) -> None:
+    swapped: list[str] = []
+
+    def swap(progress: Progress) -> None:
+        clips = sorted((tmp_path / "out" / "clips").rglob("*.wav"))
+        if len(clips) > 1 and not swapped:
+            swapped.append(clips[0].stem)
+            clips[0].write_bytes(clips[1].read_bytes())
+
+    result = run(texts, tmp_path / "out", "workers.slots=1", watch=swap)
+    run(texts, tmp_path / "local", "engine=local")
+    assert result.exit_code == 0
+    assert digests(tmp_path / "out") == digests(tmp_path / "local")
+    spoken = Counter(o.clip_id for o in Manifest(tmp_path / "out" / "manifest").read_outcomes())
+    assert [clip for clip, times in spoken.items() if times > 1] == swapped
 
 
 def test_an_error_that_stops_a_worker_stops_the_run_in_its_own_words(texts: Path, tmp_path: Path) -> None:

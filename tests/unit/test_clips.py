@@ -141,7 +141,7 @@ def test_the_listing_has_clips_with_their_sizes_and_nothing_else(tmp_path: Path)
     shelf = tmp_path / "ab"
     (tmp_path / "README.wav").touch()
     (tmp_path / f"{NAME}.wav").touch()  # not on its shelf
-    (shelf / f"{other}.wav").touch()  # on another's
+    (shelf / f"ef{'2' * (ID_LENGTH - 2)}.wav").touch()  # on another's
     (shelf / f".{NAME}.1234abcd.part").touch()
     (shelf / f"{NAME}.flac").touch()
     (shelf / f"{NAME}.wav.bak").touch()

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster_tts.completion import SOUND_DTYPE, Completion, pack, unpack
+from cluster_tts.completion import SOUND_DTYPE, Completion, unpack
 from cluster_tts.model import Sound
 
 SOUND = Sound(100, 8_000, 244, "ab" * 32)
@@ -92,6 +92,15 @@ def test_a_lost_clip_is_needed_again_by_all_its_documents() -> None:
     assert completion.have("a", SOUND) == ["one"]
 
 
+def test_a_late_success_that_is_lost_again_is_needed_again() -> None:
+    completion = completion_of(one="a")
+    completion.fail("a")
+    completion.have("a", SOUND)
+    completion.lose("a")
+    assert completion.needs("a")
+    assert not completion.is_settled("one")
+
+
 def test_an_unknown_clip_is_nobody_s_business() -> None:
     completion = completion_of(one="a")
     assert completion.have("z", SOUND) == completion.fail("z") == []
@@ -160,10 +169,25 @@ def test_sounds_come_in_reading_order_repeats_included() -> None:
 @settings(max_examples=30, deadline=None)
 def test_packed_sounds_come_out_as_they_went_in(sounds: list[Sound]) -> None:
     """Also digests that end in zero bytes, which numpy's strings would lose."""
-    packed = pack(sounds)
+    completion = Completion()
+    completion.add("document")
+    for number, sound in enumerate(sounds):
+        completion.need("document", str(number), 1)
+        completion.have(str(number), sound)
+    packed = completion.sounds("document")
     assert packed.dtype == SOUND_DTYPE
     assert packed.nbytes == 52 * len(sounds)
     assert list(map(unpack, np.frombuffer(packed.tobytes(), SOUND_DTYPE))) == sounds
+
+
+def test_more_clips_than_there_was_room_for_at_first_keep_their_sounds() -> None:
+    completion = Completion()
+    completion.add("long")
+    for number in range(5_000):
+        completion.need("long", str(number), 1)
+    for number in range(5_000):
+        completion.have(str(number), Sound(number, 8_000, 1, "ab" * 32))
+    assert [unpack(row).frames for row in completion.sounds("long")] == list(range(5_000))
 
 
 class Naive:
@@ -201,7 +225,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_history_adds_up_as_plain_sets_do(steps: Iterable[tuple[str, str, str]]) -> None:
     completion, naive = Completion(), Naive()
     for action, name, clip in steps:

@@ -186,18 +186,20 @@ def test_nearest_names_the_words_most_alike_else_the_first_dozen() -> None:
         ("engine", "null"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_refused_with_its_key_and_origin(tmp_path: Path, key: str, value: str) -> None:
+def test_a_value_of_the_wrong_type_is_refused_by_its_key(key: str, value: str) -> None:
     message = refusal(f"{key}={value}")
     assert f"'{key}" in message
     assert "on the command line" in message
-    section, _, name = key.rpartition(".")
-    file = write(tmp_path / "job.yaml", f"{section}:\n  {name}: {value}\n" if section else f"{key}: {value}\n")
+
+
+def test_a_value_of_the_wrong_type_is_named_with_where_it_stands(tmp_path: Path) -> None:
+    file = write(tmp_path / "job.yaml", "quota:\n  share: half\n")
     message = refusal(files=(file,))
-    assert f"'{key}" in message
+    assert "'quota.share'" in message
     assert str(file) in message
-    message = refusal(environ={f"CLUSTER_TTS_{key.upper().replace('.', '__')}": value})
-    assert f"'{key}" in message
-    assert "in the environment (CLUSTER_TTS_" in message
+    message = refusal(environ={"CLUSTER_TTS_QUOTA__SHARE": "half"})
+    assert "'quota.share'" in message
+    assert "in the environment (CLUSTER_TTS_QUOTA__SHARE)" in message
 
 
 @pytest.mark.parametrize("key", ["chunking.language", "provider.voice"])

@@ -12,18 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cluster_tts import manifest as manifest_module
 from cluster_tts.errors import JobError
 from cluster_tts.manifest import (
     DOCUMENTS,
-    MERGE_AT,
     OUTCOMES,
     PLAN,
-    ROW_GROUP,
     DocumentRow,
     Manifest,
     PlannedChunk,
 )
+from cluster_tts.manifest import parts as parts_module
+from cluster_tts.manifest.parts import MERGE_AT
+from cluster_tts.manifest.plans import ROW_GROUP
 from cluster_tts.model import Chunk, Outcome, Sound, Status
 
 SPOKEN = Outcome(
@@ -158,7 +158,7 @@ def test_a_flush_that_fails_keeps_what_it_could_not_write(tmp_path: Path, monkey
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(manifest_module.pq, "write_table", full)
+        patch.setattr(parts_module.pq, "write_table", full)
         manifest.add([SPOKEN])
         with pytest.raises(OSError, match="No space"):
             manifest.flush()
@@ -168,23 +168,23 @@ def test_a_flush_that_fails_keeps_what_it_could_not_write(tmp_path: Path, monkey
 
 def test_many_parts_become_one_and_keep_every_row_once(tmp_path: Path) -> None:
     manifest = Manifest(tmp_path, "r1")
-    for number in range(2 * MERGE_AT + 1):
+    for number in range(MERGE_AT + 2):
         flushed(manifest, outcome(number))
         if number % MERGE_AT in (0, MERGE_AT - 1):
             assert told(manifest) == dict.fromkeys(range(number + 1), 1)
-    assert sorted(name[:6] for name in parts(manifest)) == ["part-0", "part-1", "part-1"]
-    assert [each.chunk_index for each in manifest.read_outcomes()] == list(range(2 * MERGE_AT + 1)), "in order"
+    assert sorted(name[:6] for name in parts(manifest)) == ["part-0", "part-0", "part-1"]
+    assert [each.chunk_index for each in manifest.read_outcomes()] == list(range(MERGE_AT + 2)), "in order"
 
 
 def test_sums_are_merged_in_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest_module, "MERGE_AT", 3)
+    monkeypatch.setattr(parts_module, "MERGE_AT", 3)
     manifest = Manifest(tmp_path, "r1")
-    for number in range(40):
+    for number in range(30):
         flushed(manifest, outcome(number))
         assert len(parts(manifest)) <= 2 * 4 + 2
     assert any(name.startswith("part-3-") for name in parts(manifest))
-    assert told(manifest) == dict.fromkeys(range(40), 1)
-    assert [each.chunk_index for each in manifest.read_outcomes()] == list(range(40))
+    assert told(manifest) == dict.fromkeys(range(30), 1)
+    assert [each.chunk_index for each in manifest.read_outcomes()] == list(range(30))
 
 
 @pytest.mark.parametrize("left", [1, 2])
@@ -192,7 +192,7 @@ def test_a_kill_between_writing_the_sum_and_removing_its_parts_counts_nothing_tw
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
 ) -> None:
     """Nor ever after, when the sum has been merged again and nobody remembers what it was made of."""
-    monkeypatch.setattr(manifest_module, "MERGE_AT", 3)
+    monkeypatch.setattr(parts_module, "MERGE_AT", 3)
     manifest = Manifest(tmp_path, "r1")
     flushed(manifest, outcome(0))
     flushed(manifest, outcome(1))
@@ -212,7 +212,7 @@ def test_a_kill_between_writing_the_sum_and_removing_its_parts_counts_nothing_tw
 def test_a_kill_while_the_sum_is_written_leaves_the_parts_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(manifest_module, "MERGE_AT", 2)
+    monkeypatch.setattr(parts_module, "MERGE_AT", 2)
     manifest = Manifest(tmp_path, "r1")
     flushed(manifest, outcome(0))
 

@@ -110,7 +110,7 @@ def test_a_loop_of_links_ends(make: Make) -> None:
         ("", "a source is empty"),
         ("s3://bucket/texts", "storage URLs are not supported yet"),
         ("empty", "'empty' has nothing to speak"),
-        ("empty/*.txt", "'empty/*.txt' has nothing to speak"),
+        ("empty/*.txt", "'empty/*.txt' matches nothing that can be spoken"),
         ("nowhere/*.txt", "'nowhere' cannot be read: No such file"),
         (
             "empty/book.pdf",
@@ -145,8 +145,9 @@ def test_an_unreadable_folder_is_named(make: Make, monkeypatch: pytest.MonkeyPat
 def test_a_file_reached_twice_is_named_with_both_sources(make: Make) -> None:
     make("in/a.txt")
     Path("link.txt").symlink_to("in/a.txt")
-    assert "'in/a.txt' (from 'in/*.txt') and 'in/a.txt' (from 'in')" in refusal("in", "in/*.txt")
-    assert "'link.txt' (from 'link.txt') and 'in/a.txt' (from 'in')" in refusal("in", "link.txt")
+    assert "'in/a.txt' is given twice, by 'in' and by 'in/*.txt'" in refusal("in", "in/*.txt")
+    twice = "'link.txt' (it is 'in/a.txt' by another name) is given twice, by 'in' and by 'link.txt'"
+    assert twice in refusal("in", "link.txt")
 
 
 # Names
