@@ -172,6 +172,21 @@ class OpenGate:
         """Nobody else asks this provider: there is nothing to cool."""
 
 
+class CoreGate:
+    """The gate of an embedded voice: nobody else's quota, but no more at once than there are cores to compute them."""
+
+    def __init__(self, cores: int) -> None:
+        self._cores = asyncio.Semaphore(cores)
+
+    @asynccontextmanager
+    async def place(self, characters: int) -> AsyncIterator[None]:
+        async with self._cores:
+            yield
+
+    def cool(self, seconds: float) -> None:
+        """There is no server to spare."""
+
+
 class LimiterGate:
     """A worker's side of the gate: the wants of all its slots travel in one pending call."""
 

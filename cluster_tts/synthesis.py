@@ -91,6 +91,10 @@ class Synthesis:
                 yield self._outcome(clip, attempt, Status.SPOKEN, times, sound=sound, spoken=spoken)
                 return
 
+    async def prepare(self) -> None:
+        """Load what speaking takes, before any clip is borrowed for it."""
+        await self._provider.prepare()
+
     async def aclose(self) -> None:
         await self._provider.aclose()
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from cluster_tts.clips import Clips
 from cluster_tts.config import Job
-from cluster_tts.limiter import LimiterGate, LimiterPort, OpenGate
+from cluster_tts.limiter import CoreGate, LimiterGate, LimiterPort, OpenGate
 from cluster_tts.model import Clip, Outcome
 from cluster_tts.providers import make as make_provider
 from cluster_tts.quota import Limits
@@ -52,6 +52,7 @@ class Worker:
         """
         idle_s = SHORTEST_IDLE_S
         try:
+            await self._synthesis.prepare()
             while True:
                 self._news.clear()
                 outcomes, self._outcomes = self._outcomes, []
@@ -92,14 +93,17 @@ class Worker:
 
 
 def make_worker(job: Job, name: str, slots: int, tasks: Tasks, limiter: LimiterPort | None) -> Worker:
-    """A worker for ``job``; with a ``limiter`` every request asks it first.
+    """A worker that makes ``slots`` clips of ``job`` at once; with a ``limiter`` every request asks it first.
+
+    An embedded voice borrows one clip ahead, so that its core does not idle for the way to the queue and back.
 
     Raises:
         JobError: the provider cannot be used with these settings.
     """
     limits = Limits.of(job.quota)
-    gate: Gate = OpenGate()
+    provider = make_provider(job.provider)
+    gate: Gate = CoreGate(slots) if provider.embedded else OpenGate()
     if limiter is not None and limits is not None:
         gate = LimiterGate(limiter, job.quota.account or job.provider.name, limits, name)
-    clips = Clips(job.clips_dir, job.provider.format)
-    return Worker(name, tasks, Synthesis(make_provider(job.provider), gate, clips, job), slots)
+    synthesis = Synthesis(provider, gate, Clips(job.clips_dir, job.provider.format), job)
+    return Worker(name, tasks, synthesis, slots + 1 if provider.embedded else slots)

@@ -42,6 +42,9 @@ class Provider(Protocol):
     def revision(cls) -> str:
         """What else decides the sound besides the settings, such as the version of an embedded voice."""
 
+    async def prepare(self) -> None:
+        """Load what the first ``speak`` would otherwise load."""
+
     async def speak(self, text: str, target: Path) -> Spoken:
         """Write the speech of ``text`` to ``target`` as an audio file of the settings' format.
 

@@ -54,6 +54,9 @@ class Espeak:
     def revision(cls) -> str:
         return "espeakng-loader " + installed_version("espeakng-loader", "pip install 'cluster-tts[espeak]'")
 
+    async def prepare(self) -> None:
+        """Each text has a process of its own, so there is nothing to load."""
+
     async def speak(self, text: str, target: Path) -> Spoken:
         samples = await asyncio.to_thread(self._samples, text)
         # Not in the thread: that outlives a cancelled attempt, and would leave a file nobody removes.

@@ -60,6 +60,9 @@ class Hibari:
     def revision(cls) -> str:
         return "hibari-tts " + installed_version("hibari-tts", "pip install hibari-tts==0.2.1")
 
+    async def prepare(self) -> None:
+        await asyncio.to_thread(self._load)
+
     async def speak(self, text: str, target: Path) -> Spoken:
         samples = await asyncio.to_thread(self._samples, text)
         # Not in the thread: that outlives a cancelled attempt, and would leave a file nobody removes.

@@ -42,6 +42,9 @@ class Tone:
     def revision(cls) -> str:
         return "tone 1"
 
+    async def prepare(self) -> None:
+        """Nothing is loaded."""
+
     async def speak(self, text: str, target: Path) -> Spoken:
         await asyncio.sleep(self._latency_s)
         digest = hashlib.sha256(text.encode()).digest()

@@ -121,7 +121,7 @@ def test_earlier_chunks_over_a_smaller_limit_are_not_kept() -> None:
 
 @settings(deadline=None, max_examples=100)
 @given(
-    st.lists(st.sampled_from(NUMBERED + ["Yes.", "No!"]), max_size=30), st.lists(st.sampled_from(NUMBERED), max_size=30)
+    st.lists(st.sampled_from([*NUMBERED, "Yes.", "No!"]), max_size=30), st.lists(st.sampled_from(NUMBERED), max_size=30)
 )
 def test_whatever_was_there_earlier_nothing_is_lost(now: list[str], then: list[str]) -> None:
     earlier = [piece.strip() for piece in Cutter(200, "en").cut(" ".join(then))]

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from cluster_tts.limiter import Ask, Limiter, LimiterGate, OpenGate
+from cluster_tts.limiter import Ask, CoreGate, Limiter, LimiterGate, OpenGate
 from cluster_tts.quota import Limits
 from tests.simulated import now, simulate
 
@@ -202,6 +202,23 @@ def test_without_an_account_the_gate_is_open() -> None:
             return now()
 
     assert simulate(main()) == 1000.0
+
+
+def test_an_embedded_voice_computes_no_more_at_once_than_it_has_cores() -> None:
+    async def main() -> list[float]:
+        gate, entered = CoreGate(2), []
+
+        async def compute() -> None:
+            async with gate.place(1):
+                entered.append(now() - 1000.0)
+                await asyncio.sleep(1)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(compute())
+        return entered
+
+    assert simulate(main()) == [0, 0, 1, 1, 2]
 
 
 def test_idle_time_counts_from_the_last_ask_and_not_while_places_are_held() -> None:

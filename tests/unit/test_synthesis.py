@@ -39,6 +39,9 @@ class Scripted:
     def revision(cls) -> str:
         return "1"
 
+    async def prepare(self) -> None:
+        pass
+
     async def speak(self, text: str, target: Path) -> Spoken:
         self.asked_at.append(now() - 1000.0)
         step = self.steps.pop(0)

@@ -22,6 +22,9 @@ class SlowSynthesis:
         self.running = self.peak = 0
         self.closed = False
 
+    async def prepare(self) -> None:
+        assert not self.running, "nothing is begun before the voice is ready"
+
     async def make(self, clip: Clip) -> AsyncIterator[Outcome]:
         self.running += 1
         self.peak = max(self.peak, self.running)
