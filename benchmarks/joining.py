@@ -19,7 +19,7 @@ import numpy as np
 import soundfile as sf
 
 from cluster_tts.clips import probe
-from cluster_tts.config import StitchingSettings
+from cluster_tts.job import StitchingSettings
 from cluster_tts.stitching import Piece, stitch
 
 RATE = 24_000

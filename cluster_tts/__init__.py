@@ -4,10 +4,12 @@ Read the package in the order in which the data goes:
 
     model        the words: Document, Chunk, Clip, Outcome
     errors       what goes wrong, named by what happens next
-    config       the Job: every setting, in layers
+    job          every setting, and what it may be
+    config       where settings come from, in layers
     documents/   find and read texts                    -> Paragraph
     chunking     cut at sentences, never over the limit -> Chunk
-    planning     what is to be done, against what is there
+    workload     what a run has to do                   -> Plan
+    planning     documents read and cut, against what is there already
     task_queue   what waits, what is lent, what is done
     quota        what an account may be asked
     limiter      the one gate in front of an account
@@ -24,6 +26,7 @@ Read the package in the order in which the data goes:
     pipeline     the whole run over a crew
     local        LocalCrew: one process
     cluster/     RayCrew: a pool of actors
+    workspace    OUT as a place to work in
     commands     what each command does
     api, cli, display   how people and programs call it
 """

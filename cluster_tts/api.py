@@ -14,13 +14,13 @@ from typing import Any
 from cluster_tts import config
 from cluster_tts.clips import Clips
 from cluster_tts.commands import Result, plan_job, run_job
-from cluster_tts.config import Job
 from cluster_tts.errors import ChunkError, JobError
+from cluster_tts.job import Job
 from cluster_tts.limiter import OpenGate
 from cluster_tts.model import Clip, Status
-from cluster_tts.planning import Summary
 from cluster_tts.providers import make as make_provider
 from cluster_tts.synthesis import Synthesis
+from cluster_tts.workload import Summary
 
 Sources = str | Path | Sequence[str | Path]
 Settings = Mapping[str, Any] | Sequence[str]

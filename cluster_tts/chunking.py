@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 import regex
 from sentencex import segment
 
-from cluster_tts.config import ChunkingSettings
+from cluster_tts.job import ChunkingSettings
 from cluster_tts.model import Chunk, Paragraph
 
 Measure = Callable[[str], int]

@@ -21,9 +21,9 @@ from cluster_tts.errors import EXIT_CONTINUE, EXIT_INCOMPLETE, EXIT_OK, EXIT_UNE
 
 if TYPE_CHECKING:
     from cluster_tts.commands import Result, RunOptions
-    from cluster_tts.config import Job
-    from cluster_tts.planning import Summary
+    from cluster_tts.job import Job
     from cluster_tts.report import Report
+    from cluster_tts.workload import Summary
 
 app = typer.Typer(
     name="cluster-tts",

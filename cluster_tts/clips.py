@@ -14,8 +14,8 @@ from pathlib import Path
 
 import soundfile as sf
 
-from cluster_tts.config import ProviderSettings
 from cluster_tts.errors import RetryLater
+from cluster_tts.job import ProviderSettings
 from cluster_tts.model import Sound
 
 BLOCK_FRAMES = 65_536

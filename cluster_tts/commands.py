@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import secrets
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from cluster_tts import config, documents
 from cluster_tts.clips import Clips
-from cluster_tts.config import Job
 from cluster_tts.errors import (
     EXIT_CONTINUE,
     EXIT_INCOMPLETE,
@@ -24,15 +21,18 @@ from cluster_tts.errors import (
     Interrupted,
     JobError,
 )
+from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder, join
 from cluster_tts.local import LocalCrew
 from cluster_tts.manifest import DocumentRow, Manifest
 from cluster_tts.model import Document, Outcome
 from cluster_tts.pipeline import Crew, Progress, Run, as_whole
-from cluster_tts.planning import Plan, Summary, make_plan, plan_of_manifest, summarise
+from cluster_tts.planning import make_plan, plan_of_manifest
 from cluster_tts.providers import make as make_provider
 from cluster_tts.record import Record, failures, line, read_report, write_report, write_whole
 from cluster_tts.report import Report, Totals, note_failure
+from cluster_tts.workload import Plan, Summary, summarise
+from cluster_tts.workspace import log_file, make_room, refusal, run_id, storage
 
 if TYPE_CHECKING:
     from cluster_tts.cluster.crew import RayCrew
@@ -75,11 +75,11 @@ async def run_job(
     """
     found = documents.find(sources)
     make_provider(job.provider)  # an unknown voice is told now, not by a worker later
-    manifest = Manifest(job.out_dir / "manifest", _run_id())
+    manifest = Manifest(job.out_dir / "manifest", run_id())
     if options.retry_failed and not manifest.exists:
         raise JobError(f"nothing has failed yet: '{job.out}' holds no run; leave out --retry-failed")
-    _make_room(job)
-    with _storage(job.out_dir), _log_file(job.out_dir / "run.log", options.verbose):
+    make_room(job)
+    with storage(job.out_dir), log_file(job.out_dir / "run.log", options.verbose):
         log.info("run %s: %d documents, %s, engine %s", manifest.run_id, len(found), job.provider.name, job.engine)
         return await _run(job, found, manifest, stop, options)
 
@@ -107,7 +107,7 @@ async def _run(
             raise
         except OSError as error:
             log.exception("interrupted")
-            halt = Interrupted(f"{_refusal(error, job.out_dir)}, then run the same command again to continue")
+            halt = Interrupted(f"{refusal(error, job.out_dir)}, then run the same command again to continue")
             with suppress(OSError):  # which the same disk may refuse too
                 _finish(job, plan, record, "interrupted", halt.exit_code, str(halt))
             raise halt from error
@@ -128,7 +128,7 @@ def plan_job(job: Job, sources: Sequence[str], fresh: bool = False) -> Summary:
     found = documents.find(sources)
     make_provider(job.provider)
     manifest = Manifest(job.out_dir / "manifest")
-    with _storage(job.out_dir):
+    with storage(job.out_dir):
         return summarise(make_plan(job, found, manifest, fresh=fresh), job)
 
 
@@ -139,11 +139,11 @@ def stitch_out(out: Path, settings: Sequence[str], files: Sequence[str | Path] =
         JobError: ``out`` holds no run, or the settings are wrong.
     """
     job = _job_of(out, settings, files)
-    manifest = Manifest(out / "manifest", _run_id())
+    manifest = Manifest(out / "manifest", run_id())
     plan = plan_of_manifest(job, manifest)
     record = Record(out, manifest, plan.rows)
     clips = Clips(job.clips_dir, job.provider.format)
-    with _storage(out), _log_file(out / "run.log", verbose=False):
+    with storage(out), log_file(out / "run.log", verbose=False):
         for name in plan.pending:
             row = plan.rows[name]
             if plan.completion.is_whole(name):
@@ -165,7 +165,7 @@ def report_out(out: Path) -> Report:
         JobError: ``out`` holds no run.
     """
     report = status_of(out)
-    with _storage(out):
+    with storage(out):
         write_report(out, report)
     return report
 
@@ -258,52 +258,3 @@ def _job_of(out: Path, settings: Sequence[str], files: Sequence[str | Path]) -> 
     if not saved.is_file():
         raise JobError(f"'{out}' holds no run: there is no job.yaml in it; give the folder that a run had as --out")
     return replace(config.load([saved, *files], settings), out=str(out))
-
-
-def _make_room(job: Job) -> None:
-    """Make the folders of a run, and find out now whether they can be written to."""
-    for folder, setting in (job.out_dir, "--out"), (job.clips_dir, "clips.dir" if job.clips.dir else "--out"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            reason = "it is no folder" if isinstance(error, FileExistsError) else error.strerror or error
-            raise JobError(f"cannot write to '{folder}': {reason}; choose another folder with {setting}") from None
-
-
-@contextmanager
-def _storage(out: Path) -> Iterator[None]:
-    """Turns what the file system refuses, in or around ``out``, into one line for a person."""
-    try:
-        yield
-    except OSError as error:
-        raise JobError(f"{_refusal(error, out)}, or choose another folder with --out") from error
-
-
-def _refusal(error: OSError, out: Path) -> str:
-    if isinstance(error, ConnectionError | TimeoutError):
-        return f"contact was lost ({error}): mend it"
-    return f"cannot use '{error.filename2 or error.filename or out}' ({error.strerror or error}): make room or mend it"
-
-
-def _run_id() -> str:
-    """Sorts by time, and differs between two runs that start at once."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-
-
-@contextmanager
-def _log_file(path: Path, verbose: bool) -> Iterator[None]:
-    """Everything this package logs meanwhile also goes to ``path``, appended."""
-    logger = logging.getLogger("cluster_tts")
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        handler.close()

@@ -19,8 +19,8 @@ from cluster_tts.report import clock
 
 if TYPE_CHECKING:
     from cluster_tts.pipeline import Progress
-    from cluster_tts.planning import Summary
     from cluster_tts.report import Report
+    from cluster_tts.workload import Summary
 
 PLAIN_EVERY_S = 5.0
 SETTLE_S = 3.0  # a rate measured over less says nothing, nor does an ETA made of it

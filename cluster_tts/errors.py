@@ -12,6 +12,7 @@ Each takes its message first and everything else optionally, because an exceptio
 its own ``args`` loses its type on the way between Ray actors.
 """
 
+import difflib
 from collections.abc import Sequence
 
 EXIT_OK = 0
@@ -76,3 +77,11 @@ class DamagedClips(CTTSError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """A hint to append to an error: the known words most like ``word``, or the first dozen of them if none is."""
+    close = difflib.get_close_matches(word, known, n=2, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"known are {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cluster_tts.clips import Clips
 from cluster_tts.completion import unpack
-from cluster_tts.config import StitchingSettings
+from cluster_tts.job import StitchingSettings
 from cluster_tts.manifest import PlanLocation
 from cluster_tts.stitching import Joined, Piece, stitch
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from cluster_tts.config import Job
+from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder, join
 from cluster_tts.limiter import Limiter
 from cluster_tts.model import Clip, Outcome

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Protocol
 
 from cluster_tts.clips import Clips
-from cluster_tts.config import Job
 from cluster_tts.errors import DamagedClips
+from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
 from cluster_tts.manifest import DocumentRow
 from cluster_tts.model import Clip, Outcome, Status
-from cluster_tts.planning import Plan
 from cluster_tts.record import Record
 from cluster_tts.stitching import Joined
 from cluster_tts.task_queue import Ledger
+from cluster_tts.workload import Plan
 
 log = logging.getLogger(__name__)
 

@@ -5,70 +5,23 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 
 from cluster_tts.chunking import chunk
 from cluster_tts.clips import Clips, clip_id, digest
 from cluster_tts.completion import Completion
-from cluster_tts.config import Job
 from cluster_tts.documents import read
 from cluster_tts.errors import DocumentError, JobError
+from cluster_tts.job import Job
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, PlanWriter
-from cluster_tts.model import Chunk, Clip, Document, Outcome
+from cluster_tts.model import Chunk, Document
 from cluster_tts.providers import provider_class
-from cluster_tts.report import note_failure
+from cluster_tts.workload import Plan
 
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 5  # documents in one message
 READERS = 1  # raise when a reader changes what it reads: documents are then cut anew
-
-
-@dataclass(slots=True)
-class Plan:
-    """The documents of a run in reading order, where their chunks stand, and what is missing."""
-
-    rows: dict[str, DocumentRow] = field(default_factory=dict)
-    locations: dict[str, PlanLocation] = field(default_factory=dict)
-    completion: Completion = field(default_factory=Completion)
-    pending: list[str] = field(default_factory=list)  # documents without audio that was joined from just this plan
-    stale: list[str] = field(default_factory=list)  # audio below OUT that was joined from an earlier plan
-    distinct_clips: int = 0  # that all documents are made of
-    clips_to_speak: int = 0  # those of them that some document waits for and that are not on disk
-    characters_to_speak: int = 0
-
-    @property
-    def is_done(self) -> bool:
-        """Whether every document that can be read has its audio."""
-        return not self.pending
-
-    @property
-    def needs_speech(self) -> bool:
-        """Whether clips are missing, so that workers are needed."""
-        return any(not self.completion.is_whole(name) for name in self.pending)
-
-    def only_failed(self, manifest: Manifest) -> None:
-        """Restrict the plan to clips that were given up in an earlier run; whatever else is missing stays missing."""
-        failed: dict[str, Outcome] = {}
-        for outcome in manifest.read_outcomes():
-            note_failure(failed, outcome)
-        for clip in list(self.clips()):
-            if clip.id not in failed:
-                self.completion.fail(clip.id)
-
-    def clips(self) -> Iterator[Clip]:
-        """The clips that are missing, a document's before the next one's; a clip may come again while it is missing.
-
-        Texts are read from the manifest, hence only of a plan that was recorded there.
-        """
-        for document in self.pending:
-            yield from self.clips_of(document)
-
-    def clips_of(self, document: str) -> Iterator[Clip]:
-        """The missing clips of one document."""
-        for planned in self.locations[document]:
-            if self.completion.needs(planned.clip_id):
-                yield Clip(planned.clip_id, planned.text, document, planned.index)
 
 
 def make_plan(
@@ -144,52 +97,6 @@ def plan_of_manifest(job: Job, manifest: Manifest) -> Plan:
     for name in plan.pending:
         plan.rows[name] = replace(plan.rows[name], join_key=_join_key(job, plan.rows[name]))
     return plan
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentSummary:
-    """What one document takes."""
-
-    name: str
-    status: str  # whole: nothing to do; planned; unreadable
-    chunks: int
-    characters: int
-    missing: int
-    """Distinct clips that are not there."""
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run would do. Seconds of audio are an estimate by the provider's typical speed."""
-
-    documents: tuple[DocumentSummary, ...]
-    chunks: int
-    clips: int
-    clips_there: int
-    """Those that need not be spoken."""
-    characters: int
-    characters_to_speak: int
-    audio_s: float
-
-
-def summarise(plan: Plan, job: Job) -> Summary:
-    """``plan`` in numbers."""
-    rows = plan.rows.values()
-    characters = sum(row.characters for row in rows)
-    gaps_s = sum(row.chunks for row in rows) * job.stitching.gap_ms / 1000
-    return Summary(
-        documents=tuple(
-            DocumentSummary(row.document, row.status, row.chunks, row.characters, row.missing, row.error)
-            for row in rows
-        ),
-        chunks=sum(row.chunks for row in rows),
-        clips=plan.distinct_clips,
-        clips_there=plan.distinct_clips - plan.clips_to_speak,
-        characters=characters,
-        characters_to_speak=plan.characters_to_speak,
-        audio_s=characters / provider_class(job.provider.name).characters_per_second + gaps_s,
-    )
 
 
 @dataclass(frozen=True, slots=True)

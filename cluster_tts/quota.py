@@ -9,7 +9,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from cluster_tts.config import QuotaSettings
+from cluster_tts.job import QuotaSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ import soxr
 
 from cluster_tts.audio import Samples, to_int16, to_mono
 from cluster_tts.clips import BLOCK_FRAMES, digest
-from cluster_tts.config import StitchingSettings
 from cluster_tts.errors import DamagedClips
+from cluster_tts.job import StitchingSettings
 from cluster_tts.model import Sound
 
 SCHEMA_VERSION = 1

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cluster_tts.clips import Clips, probe, refuse_implausible
-from cluster_tts.config import Job
 from cluster_tts.errors import ChunkError, Interrupted, JobError, RetryLater
+from cluster_tts.job import Job
 from cluster_tts.model import Clip, Outcome, Sound, Status
 from cluster_tts.providers.base import Provider, Spoken
 

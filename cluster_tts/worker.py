@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from cluster_tts.clips import Clips
-from cluster_tts.config import Job
+from cluster_tts.job import Job
 from cluster_tts.limiter import CoreGate, LimiterGate, LimiterPort, OpenGate
 from cluster_tts.model import Clip, Outcome
 from cluster_tts.providers import make as make_provider

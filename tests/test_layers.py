@@ -8,11 +8,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "cluster_tts"
 
 ROWS = [
-    ["model", "errors", "config"],
+    ["model", "errors", "job", "config"],
     ["audio", "chunking", "task_queue", "quota", "completion", "report"],
-    ["clips", "documents", "manifest", "stitching", "providers", "limiter", "record"],
+    ["clips", "documents", "manifest", "stitching", "providers", "limiter", "record", "workspace"],
     ["worker", "synthesis", "joining"],
-    ["pipeline", "planning"],
+    ["workload", "planning", "pipeline"],
     ["local", "cluster"],
     ["cli", "display", "api", "commands"],
 ]

@@ -6,7 +6,7 @@ from typing import Any
 import ray
 
 from cluster_tts.cluster.ports import RemoteLimiter, RemoteTasks
-from cluster_tts.config import Job
+from cluster_tts.job import Job
 from cluster_tts.limiter import Limiter
 from cluster_tts.task_queue import TaskQueue
 from cluster_tts.worker import make_worker

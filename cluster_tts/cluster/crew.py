@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from cluster_tts.cluster.session import Session
-from cluster_tts.config import Job
 from cluster_tts.errors import DamagedClips, Interrupted, JobError
+from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
 from cluster_tts.local import REMOTE_SLOTS
 from cluster_tts.model import Clip

@@ -3,8 +3,8 @@
 from importlib import import_module
 from typing import cast
 
-from cluster_tts.config import ProviderSettings, nearest
-from cluster_tts.errors import JobError
+from cluster_tts.errors import JobError, nearest
+from cluster_tts.job import ProviderSettings
 from cluster_tts.providers.base import Provider
 
 PROVIDERS = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from cluster_tts.config import ProviderSettings, nearest
-from cluster_tts.errors import JobError
+from cluster_tts.errors import JobError, nearest
+from cluster_tts.job import ProviderSettings
 
 
 @dataclass(frozen=True, slots=True)

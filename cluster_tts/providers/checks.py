@@ -9,8 +9,8 @@ from typing import Any
 import soundfile as sf
 
 from cluster_tts.audio import Samples, trim_edges
-from cluster_tts.config import ProviderSettings, nearest
-from cluster_tts.errors import ChunkError, JobError
+from cluster_tts.errors import ChunkError, JobError, nearest
+from cluster_tts.job import ProviderSettings
 from cluster_tts.providers.base import refuse_unknown_options
 
 

@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from cluster_tts.audio import Samples
-from cluster_tts.config import ProviderSettings
 from cluster_tts.errors import JobError, RetryLater
+from cluster_tts.job import ProviderSettings
 from cluster_tts.providers import espeak_process
 from cluster_tts.providers.base import Spoken
 from cluster_tts.providers.checks import (

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cluster_tts.audio import Samples, to_int16
-from cluster_tts.config import ProviderSettings
 from cluster_tts.errors import ChunkError, JobError
+from cluster_tts.job import ProviderSettings
 from cluster_tts.providers.base import Spoken
 from cluster_tts.providers.checks import (
     installed_version,

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from cluster_tts.audio import Samples, to_int16
-from cluster_tts.config import ProviderSettings
 from cluster_tts.errors import RetryLater
+from cluster_tts.job import ProviderSettings
 from cluster_tts.providers.base import Spoken
 from cluster_tts.providers.checks import number, refuse_settings, refuse_unknown_voice, whole_number, write_audio
 

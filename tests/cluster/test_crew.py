@@ -89,8 +89,8 @@ def test_ray_gives_the_same_bytes_as_one_process_also_when_a_worker_is_killed(te
 
 def test_the_limiter_actor_keeps_the_accounts_quota_for_all_workers(texts: Path, tmp_path: Path) -> None:
     result = run(
-        texts, tmp_path / "out", "quota.requests_per_minute=2400", "quota.window_s=1", "quota.max_concurrent_requests=3",
-        "provider.options.latency_s=0.02",
+        texts, tmp_path / "out", "quota.requests_per_minute=2400", "quota.window_s=1",
+        "quota.max_concurrent_requests=3", "provider.options.latency_s=0.02",
     )  # fmt: skip
     assert result.exit_code == 0
     outcomes = [o for o in Manifest(tmp_path / "out" / "manifest").read_outcomes() if o.status is Status.SPOKEN]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from cluster_tts.clips import probe
-from cluster_tts.config import ProviderSettings
 from cluster_tts.errors import ChunkError, JobError
+from cluster_tts.job import ProviderSettings
 from cluster_tts.providers import PROVIDERS, make, provider_class
 from cluster_tts.providers.base import Provider
 
@@ -24,7 +24,7 @@ TEXT = "It was the best of times, it was the worst of times, it was the age of w
 SPEAK = """
 import asyncio, sys
 from pathlib import Path
-from cluster_tts.config import ProviderSettings
+from cluster_tts.job import ProviderSettings
 from cluster_tts.providers import make
 asyncio.run(make(ProviderSettings(sys.argv[1])).speak(sys.argv[2], Path(sys.argv[3])))
 """

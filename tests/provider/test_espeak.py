@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from cluster_tts.clips import probe
-from cluster_tts.config import ProviderSettings
 from cluster_tts.errors import ChunkError, JobError
+from cluster_tts.job import ProviderSettings
 from cluster_tts.providers.espeak import Espeak, voices
 
 espeakng_loader = pytest.importorskip("espeakng_loader")

@@ -6,8 +6,8 @@ import pytest
 import soundfile as sf
 
 from cluster_tts.clips import probe
-from cluster_tts.config import ProviderSettings
 from cluster_tts.errors import ChunkError, JobError
+from cluster_tts.job import ProviderSettings
 from cluster_tts.providers.hibari import Hibari
 
 pytest.importorskip("hibari")

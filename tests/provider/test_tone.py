@@ -5,8 +5,8 @@ import pytest
 import soundfile as sf
 
 from cluster_tts.clips import probe
-from cluster_tts.config import ProviderSettings
 from cluster_tts.errors import RetryLater
+from cluster_tts.job import ProviderSettings
 from cluster_tts.providers.base import Spoken
 from cluster_tts.providers.tone import Tone
 

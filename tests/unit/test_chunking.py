@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cluster_tts.chunking import MEASURES, Cutter, chunk
-from cluster_tts.config import ChunkingSettings
+from cluster_tts.job import ChunkingSettings
 from cluster_tts.model import Paragraph
 
 SCRIPTS = {

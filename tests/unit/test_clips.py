@@ -10,8 +10,8 @@ import pytest
 import soundfile as sf
 
 from cluster_tts.clips import ID_LENGTH, Clips, clip_id, digest, probe, refuse_implausible
-from cluster_tts.config import ProviderSettings
 from cluster_tts.errors import RetryLater
+from cluster_tts.job import ProviderSettings
 from cluster_tts.model import Sound
 
 RATE = 8_000

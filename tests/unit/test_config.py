@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from cluster_tts import config
-from cluster_tts.config import Job, from_yaml, load, nearest, to_yaml
-from cluster_tts.errors import JobError
+from cluster_tts.config import load, to_yaml
+from cluster_tts.errors import JobError, nearest
+from cluster_tts.job import RULES, Job
 
 
 def write(path: Path, text: str) -> Path:
@@ -250,7 +251,7 @@ def test_a_value_out_of_its_range_is_refused_by_its_key(key: str, value: str) ->
 
 
 def test_every_rule_is_tried_above() -> None:
-    assert {key for key, _, _ in config.RULES} == {key for key, _ in OUT_OF_RANGE}
+    assert {key for key, _, _ in RULES} == {key for key, _ in OUT_OF_RANGE}
 
 
 def test_values_at_the_edge_of_their_range_hold() -> None:
@@ -339,13 +340,13 @@ def test_a_saved_job_reads_back_equal(tmp_path: Path) -> None:
         environ={},
     )  # fmt: skip
     assert job.out == "Bücher: zwei #1"
-    assert from_yaml(write(tmp_path / "job.yaml", to_yaml(job))) == job
+    assert load([write(tmp_path / "job.yaml", to_yaml(job))], environ={}) == job
 
 
 def test_reading_a_saved_job_does_not_look_at_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved = write(tmp_path / "job.yaml", to_yaml(load(environ={})))
     monkeypatch.setenv("CLUSTER_TTS_STITCHING__GAP_MS", "33")
-    assert from_yaml(saved).stitching.gap_ms == 250
+    assert load([saved], environ={}).stitching.gap_ms == 250
 
 
 def test_what_is_loaded_is_plain_and_frozen() -> None:

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from cluster_tts.config import ChunkingSettings, Job, ProviderSettings
 from cluster_tts.documents import find
 from cluster_tts.errors import DamagedClips, JobError
+from cluster_tts.job import ChunkingSettings, Job, ProviderSettings
 from cluster_tts.joining import JoinOrder
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Clip, Outcome, Sound, Status
 from cluster_tts.pipeline import Progress, Run
-from cluster_tts.planning import Plan, make_plan
+from cluster_tts.planning import make_plan
 from cluster_tts.record import Record
 from cluster_tts.stitching import Joined
 from cluster_tts.task_queue import Ledger
+from cluster_tts.workload import Plan
 from tests.simulated import simulate
 
 SOUND = Sound(100, 8000, 244, "ab" * 32)

@@ -11,12 +11,13 @@ import soundfile as sf
 
 from cluster_tts import planning
 from cluster_tts.clips import Clips, probe
-from cluster_tts.config import ChunkingSettings, Job, ProviderSettings, StitchingSettings
 from cluster_tts.documents import find
 from cluster_tts.errors import DocumentError, JobError
+from cluster_tts.job import ChunkingSettings, Job, ProviderSettings, StitchingSettings
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Document, Outcome, Paragraph, Status
-from cluster_tts.planning import Plan, make_plan, plan_of_manifest, summarise
+from cluster_tts.planning import make_plan, plan_of_manifest
+from cluster_tts.workload import Plan, summarise
 
 SENTENCES = [f"This is sentence number {n}." for n in range(6)]
 TEXT = "\n\n".join(SENTENCES)
@@ -132,7 +133,7 @@ def test_a_fresh_plan_has_everything_to_speak_in_reading_order(world: World) -> 
         plan.characters_to_speak == plan.rows["a"].characters + plan.rows["b"].characters == len("".join(SENTENCES)) + 8
     )
     assert plan.needs_speech
-    assert not plan.is_done
+    assert plan.pending
 
 
 def test_the_plan_of_a_look_and_that_of_a_run_have_the_same_numbers(world: World) -> None:
@@ -190,7 +191,7 @@ def test_a_finished_run_leaves_nothing_to_do_and_reads_nothing(world: World, nob
     world.run()
     nobody_reads()
     plan = world.plan()
-    assert plan.is_done
+    assert not plan.pending
     assert not plan.needs_speech
     assert plan.rows["a"].status == "whole"
     assert (plan.distinct_clips, plan.clips_to_speak, plan.characters_to_speak) == (6, 0, 0)
@@ -221,7 +222,7 @@ def test_one_edited_sentence_is_one_missing_clip(world: World) -> None:
     assert plan.stale == ["documents/a.wav"]
     assert summarise(plan, world.job).clips_there == 6
     assert world.run().pending == ["a"]
-    assert world.plan().is_done
+    assert not world.plan().pending
 
 
 def test_audio_joined_from_an_earlier_plan_is_stale_also_in_a_fresh_run(world: World) -> None:
@@ -238,7 +239,7 @@ def test_a_text_that_was_only_laid_out_anew_needs_nothing(world: World) -> None:
     world.run()
     world.write("a", TEXT.replace("\n\n", "\n\n\n"))
     plan = world.plan()
-    assert plan.is_done
+    assert not plan.pending
     assert plan.stale == []
 
 
@@ -249,7 +250,7 @@ def test_a_clip_that_is_gone_is_missing_once_its_audio_is_asked_for(world: World
     gone = next(first.clips())
     world.clips.remove(gone.id)
     plan = world.plan()
-    assert plan.is_done, "the audio is whole: who needs the clip?"
+    assert not plan.pending, "the audio is whole: who needs the clip?"
     assert plan.clips_to_speak == plan.characters_to_speak == 0
     (world.out / "documents/a.wav").unlink()
     plan = world.plan()
@@ -311,7 +312,7 @@ def test_what_does_not_decide_the_sound_does_not_have_it_spoken_again(
     world.run()
     nobody_reads()
     world.job = replace(world.job, provider=replace(world.job.provider, timeout_s=5), engine="local")
-    assert world.plan().is_done
+    assert not world.plan().pending
 
 
 def test_another_way_of_joining_joins_again_and_speaks_nothing(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster_tts.config import QuotaSettings
+from cluster_tts.job import QuotaSettings
 from cluster_tts.quota import Limits, Quota
 
 WINDOW, GUARD = 10.0, 0.5

@@ -10,8 +10,8 @@ import pytest
 import soundfile as sf
 
 from cluster_tts.clips import Clips
-from cluster_tts.config import CheckSettings, Job, ProviderSettings, RetrySettings
 from cluster_tts.errors import ChunkError, Interrupted, JobError, RetryLater
+from cluster_tts.job import CheckSettings, Job, ProviderSettings, RetrySettings
 from cluster_tts.model import Clip, Outcome, Status
 from cluster_tts.providers.base import Spoken
 from cluster_tts.synthesis import Synthesis
