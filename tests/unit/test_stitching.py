@@ -1,5 +1,6 @@
 """Joining: what every document promises, whatever its clips are."""
 
+import gc
 import hashlib
 import json
 import resource
@@ -336,6 +337,7 @@ def test_memory_does_not_grow_with_the_document(make_piece: MakePiece, tmp_path:
             for index in range(chunks):
                 yield replace(piece, index=index, text=f"{index:>1000}")
 
+        gc.collect()
         tracemalloc.start()
         try:
             joined = stitch("book", pieces, tmp_path / "documents", StitchingSettings(gap_ms=1), tmp_path)
@@ -345,4 +347,4 @@ def test_memory_does_not_grow_with_the_document(make_piece: MakePiece, tmp_path:
             tracemalloc.stop()
 
     peak_bytes(10)  # imports and caches
-    assert peak_bytes(2_000) < peak_bytes(100) + 200_000  # the texts alone are 2 MB
+    assert peak_bytes(700) < peak_bytes(100) + 200_000  # the texts alone are 0.6 MB more
