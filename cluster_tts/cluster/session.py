@@ -14,6 +14,9 @@ from cluster_tts.errors import JobError
 REACHABLE_S = 10.0
 OBJECT_STORE_BYTES = 80_000_000  # Ray's minimum is 75 MiB; no audio ever goes there
 
+FOLDERS = Path("/tmp")  # a short path: Ray puts unix sockets below it, whose names may have 107 bytes
+PREFIX = "ctts-"
+
 PRIVATE_RAY = {
     "RAY_AUTH_MODE": "disabled",  # else a token is written to ~/.ray; allowed only together with loopback
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # the one switch that makes every Ray process bind to 127.0.0.1
@@ -65,8 +68,8 @@ class Session:
         os.environ.update(PRIVATE_RAY)
         # Read from the environment when Ray is imported, which a program of the user's may have done long ago.
         ray_constants.ENABLE_RAY_CLUSTER = False
-        # A short path: Ray puts unix sockets below it, whose names may have 107 bytes.
-        self._folder = Path(tempfile.mkdtemp(prefix="ctts-", dir="/tmp"))
+        _clear_away_the_dead()
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=FOLDERS))
         return {
             "address": "local",
             "include_dashboard": False,
@@ -100,3 +103,21 @@ class Session:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _clear_away_the_dead() -> None:
+    """Remove what runs that were killed could not remove themselves; their Ray died with them."""
+    for folder in FOLDERS.glob(f"{PREFIX}*-*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdecimal() and folder.stat().st_uid == os.getuid() and not _is_alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is somebody else's
+    return True
