@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 SENTENCES = "Number {n} of these lines tells that the tide came in at {n} and went out again by {m}, as it does. "
-RAY_PROCESS = re.compile(r"ray::[\w.]+|raylet|gcs_server|log_monitor|dashboard|monitor|RuntimeEnv")
+RAY_PROCESS = re.compile(r"ray::\w+|raylet|gcs_server|log_monitor|dashboard|monitor|RuntimeEnv")
 
 
 def write_text(path: Path, characters: int) -> int:
@@ -31,11 +31,12 @@ def write_text(path: Path, characters: int) -> int:
     return written
 
 
-def role(process: psutil.Process, driver: int) -> str:
+def role(process: psutil.Process, driver: int) -> str | None:
+    """What a process is, whatever method it is in; None while it has not taken its name yet."""
     if process.pid == driver:
         return "driver"
     match = RAY_PROCESS.search(" ".join(process.cmdline()) or process.name())
-    return match.group() if match else process.name()
+    return match.group() if match else None
 
 
 def peaks(source: Path, out: Path) -> dict[str, int]:
@@ -52,7 +53,8 @@ def peaks(source: Path, out: Path) -> dict[str, int]:
         with suppress(psutil.Error):
             for process in [driver, *driver.children(recursive=True)]:
                 with suppress(psutil.Error):
-                    name = role(process, run.pid)
+                    if (name := role(process, run.pid)) is None:
+                        continue
                     found[name] = max(found[name], process.memory_full_info().uss)
         time.sleep(0.5)
     assert run.returncode == 0, f"the run ended with {run.returncode}"
