@@ -26,13 +26,13 @@ from cluster_tts.joining import JoinOrder, join
 from cluster_tts.local import LocalCrew
 from cluster_tts.manifest import DocumentRow, Manifest
 from cluster_tts.model import Document, Outcome
-from cluster_tts.pipeline import Crew, Progress, Run, as_whole
+from cluster_tts.pipeline import Crew, Progress, Run, as_incomplete, as_whole
 from cluster_tts.planning import make_plan, plan_of_manifest
 from cluster_tts.providers import make as make_provider
 from cluster_tts.record import Record, failures, line, read_report, write_report, write_whole
 from cluster_tts.report import Report, Totals, note_failure
 from cluster_tts.workload import Plan, Summary, summarise
-from cluster_tts.workspace import log_file, make_room, refusal, run_id, storage
+from cluster_tts.workspace import clear_document, log_file, make_room, resumable, run_id, storage
 
 if TYPE_CHECKING:
     from cluster_tts.cluster.crew import RayCrew
@@ -71,54 +71,54 @@ async def run_job(
 
     Raises:
         JobError: nothing could be done.
-        Interrupted: ``stop`` was set, or storage failed; the same call continues.
+        Interrupted: storage failed; the same call continues. (A run that ``stop`` ended returns a result with 75.)
     """
-    found = documents.find(sources)
-    make_provider(job.provider)  # an unknown voice is told now, not by a worker later
     manifest = Manifest(job.out_dir / "manifest", run_id())
-    if options.retry_failed and not manifest.exists:
-        raise JobError(f"nothing has failed yet: '{job.out}' holds no run; leave out --retry-failed")
-    make_room(job)
-    with storage(job.out_dir), log_file(job.out_dir / "run.log", options.verbose):
-        log.info("run %s: %d documents, %s, engine %s", manifest.run_id, len(found), job.provider.name, job.engine)
-        return await _run(job, found, manifest, stop, options)
+    record = Record(job.out_dir, manifest)
+    try:
+        if options.retry_failed and not manifest.exists:
+            raise JobError(f"nothing has failed yet: '{job.out}' holds no run; leave out --retry-failed")
+        found = documents.find(sources)
+        make_provider(job.provider)  # an unknown voice is told now, not by a worker later
+        make_room(job)
+        with storage(job.out_dir), log_file(job.out_dir / "run.log", options.verbose):
+            log.info("run %s: %d documents, %s, engine %s", manifest.run_id, len(found), job.provider.name, job.engine)
+            record.flush("running", None)
+            plan = await _run(job.absolute() if job.engine == "ray" else job, found, record, stop, options)
+            with resumable(job.out_dir):
+                return _finish(job, plan, record, *_verdict(plan))
+    except BaseException as error:
+        if record.flushed or manifest.exists:  # else there is no OUT yet, and none is made to say so
+            with suppress(OSError, JobError):  # which the same disk may refuse too
+                record.flush(*_ending(error))
+        raise
 
 
-async def _run(
-    job: Job, found: Sequence[Document], manifest: Manifest, stop: asyncio.Event, options: RunOptions
-) -> Result:
+async def _run(job: Job, found: Sequence[Document], record: Record, stop: asyncio.Event, options: RunOptions) -> Plan:
+    """Plan, speak and join, over whichever crew it takes; the crew is gone afterwards, whatever happens."""
+    manifest = record.manifest
     pool = _pool(job)
+    crew: Crew | None = None
     # Ray takes seconds to start. A new OUT has surely something to speak, so reading and cutting go on meanwhile;
     # in one that is not new the plan may well say that nothing is left to do.
     hiring = asyncio.create_task(pool.hire()) if pool is not None and not manifest.exists else None
     try:
         plan = await asyncio.to_thread(_record_plan, job, found, manifest, options)
-        record = Record(job.out_dir, manifest, plan.rows)
-        try:
+        record.rows = plan.rows
+        with resumable(job.out_dir):
             record.flush("running", None)
-            crew: Crew = LocalCrew(job)
             if pool is not None and plan.needs_speech:
                 await (hiring or pool.hire())
                 crew = pool
+            else:
+                crew = LocalCrew(job)
             await Run(job, plan, record, crew, options.watch).until_done(stop, GRACE_S)
-        except JobError as error:
-            status = "interrupted" if isinstance(error, Interrupted) else "failed"
-            _finish(job, plan, record, status, error.exit_code, str(error))
-            raise
-        except OSError as error:
-            log.exception("interrupted")
-            halt = Interrupted(f"{refusal(error, job.out_dir)}, then run the same command again to continue")
-            with suppress(OSError):  # which the same disk may refuse too
-                _finish(job, plan, record, "interrupted", halt.exit_code, str(halt))
-            raise halt from error
-        except Exception as error:
-            log.exception("the run failed")
-            _finish(job, plan, record, "failed", EXIT_UNEXPECTED, f"{type(error).__name__}: {error}")
-            raise
-        return _finish(job, plan, record, *_verdict(plan))
+        return plan
     finally:
         if hiring is not None:
-            await asyncio.wait([hiring])
+            await asyncio.gather(hiring, return_exceptions=True)
+        if crew is not None and crew is not pool:
+            await crew.aclose()
         if pool is not None:
             await pool.aclose()
 
@@ -141,7 +141,8 @@ def stitch_out(out: Path, settings: Sequence[str], files: Sequence[str | Path] =
     job = _job_of(out, settings, files)
     manifest = Manifest(out / "manifest", run_id())
     plan = plan_of_manifest(job, manifest)
-    record = Record(out, manifest, plan.rows)
+    record = Record(out, manifest)
+    record.rows = plan.rows
     clips = Clips(job.clips_dir, job.provider.format)
     with storage(out), log_file(out / "run.log", verbose=False):
         for name in plan.pending:
@@ -151,9 +152,9 @@ def stitch_out(out: Path, settings: Sequence[str], files: Sequence[str | Path] =
                 try:
                     row = as_whole(row, join(order), out)
                 except DamagedClips as damage:
-                    row = replace(row, status="incomplete", missing=len(damage.clip_ids), error=str(damage))
+                    row = as_incomplete(row, len(damage.clip_ids), str(damage))
             else:
-                row = replace(row, status="incomplete", missing=plan.completion.missing(name))
+                row = as_incomplete(row, plan.completion.missing(name))
             record.document(row)
         return _finish(job, plan, record, *_verdict(plan))
 
@@ -212,7 +213,6 @@ def _pool(job: Job) -> "RayCrew | None":
 
 
 def _record_plan(job: Job, found: Sequence[Document], manifest: Manifest, options: RunOptions) -> Plan:
-    write_whole(job.out_dir / "job.yaml", config.to_yaml(job))
     writer = manifest.plan_writer()
     try:
         plan = make_plan(job, found, manifest, writer, fresh=options.fresh)
@@ -221,9 +221,9 @@ def _record_plan(job: Job, found: Sequence[Document], manifest: Manifest, option
         raise
     if options.retry_failed:
         plan.only_failed(manifest)
-    for audio in plan.stale:
-        for suffix in (Path(audio).suffix, ".json", ".srt"):
-            (job.out_dir / audio).with_suffix(suffix).unlink(missing_ok=True)
+    write_whole(job.out_dir / "job.yaml", config.to_yaml(job.absolute()))
+    for name in plan.stale:
+        clear_document(job.out_dir, name)
     return plan
 
 
@@ -244,6 +244,16 @@ def _verdict_of(rows: Iterable[DocumentRow]) -> tuple[str, int, str | None]:
     if states["whole"] < total:
         return "incomplete", EXIT_INCOMPLETE, f"{total - states['whole']} of {total} documents are not whole"
     return "whole", EXIT_OK, None
+
+
+def _ending(error: BaseException) -> tuple[str, int, str]:
+    """Status, exit code and message of a run that an error ended."""
+    if isinstance(error, JobError):
+        status = "interrupted" if isinstance(error, Interrupted) else "failed"
+        return status, error.exit_code, str(error)
+    if isinstance(error, Exception):
+        return "failed", EXIT_UNEXPECTED, f"{type(error).__name__}: {error}"
+    return "interrupted", EXIT_CONTINUE, "interrupted; run the same command again to continue"
 
 
 def _finish(job: Job, plan: Plan, record: Record, status: str, exit_code: int, message: str | None) -> Result:

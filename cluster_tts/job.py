@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,11 @@ class Job:
     clips: ClipsSettings = field(default_factory=ClipsSettings)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     workers: WorkersSettings = field(default_factory=WorkersSettings)
+
+    def absolute(self) -> "Job":
+        """The same with paths that mean the same to every process, wherever it was started."""
+        folder = str(Path(self.clips.dir).absolute()) if self.clips.dir else None
+        return replace(self, out=str(self.out_dir.absolute()), clips=ClipsSettings(folder))
 
     @property
     def out_dir(self) -> Path:

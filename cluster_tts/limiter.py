@@ -6,6 +6,7 @@ aiolimiter paces where a burst is declared; the exact log of ``quota.Quota`` has
 
 import asyncio
 import itertools
+import logging
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,7 +18,11 @@ from aiolimiter import AsyncLimiter
 
 from cluster_tts.quota import Limits, Quota
 
+log = logging.getLogger(__name__)
+
 HOLD_S = 2.0  # a call without a grant is answered after so long, so that no worker waits for a lost reply
+SILENT_S = 60.0  # a worker that has not asked for so long is gone, and gives back what it held
+BEAT_S = SILENT_S / 4  # so often at least asks a worker that holds a place
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,11 @@ class LimiterPort(Protocol):
 class _Account:
     quota: Quota
     pacer: AsyncLimiter | None
+    limits: set[Limits]  # all that anybody asked with; ``quota`` keeps them all
     waiting: dict[tuple[str, int], int] = field(default_factory=dict)  # characters by (worker, request), in order
     held: set[tuple[str, int]] = field(default_factory=set)
     numbers: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, float] = field(default_factory=dict)
     calls: dict[str, asyncio.Event] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     pump: asyncio.Task[None] | None = None
@@ -57,7 +64,8 @@ class Limiter:
     """Grants requests to leave, account by account. Lives on one event loop.
 
     Promise: what ``quota.Quota`` promises, and the order of asking; a dear request is not overtaken by cheap ones.
-    Weakness: what it knows is in memory only.
+    Where workers name different limits for one account, the smaller ones hold for all. Weakness: what it knows is in
+    memory only, and a worker cut off for ``SILENT_S`` may still have requests in flight that are no longer counted.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -67,8 +75,8 @@ class Limiter:
 
     @property
     def idle_s(self) -> float:
-        """Seconds since anybody asked, or zero while places are held."""
-        return 0.0 if any(entry.held for entry in self._accounts.values()) else self._clock() - self._asked
+        """Seconds since anybody asked; who holds a place asks every ``BEAT_S``."""
+        return self._clock() - self._asked
 
     async def ask(self, account: str, limits: Limits, ask: Ask) -> tuple[int, ...]:
         """Hand back what is done, wait until something that is wanted may leave, and tell which requests may.
@@ -78,7 +86,12 @@ class Limiter:
         """
         self._asked = self._clock()
         entry = self._accounts.get(account) or self._open(account, limits)
+        if limits not in entry.limits:
+            self._narrow(account, entry, limits)
+        entry.asked[ask.worker] = self._asked
+        self._drop_silent(entry)
         self._return(entry, ask)
+        entry.changed.set()
         if ask.number < entry.numbers.get(ask.worker, -1):
             return ()
         entry.numbers[ask.worker] = ask.number
@@ -89,7 +102,6 @@ class Limiter:
         for request, characters in ask.wants.items():
             if (ask.worker, request) not in entry.held:
                 entry.waiting.setdefault((ask.worker, request), characters)
-        entry.changed.set()
         if not ask.wants:
             return ()
         granted = self._granted(entry, ask)
@@ -100,17 +112,13 @@ class Limiter:
                     await news.wait()
             except TimeoutError:
                 pass  # answered with nothing: the worker asks again
-            granted = self._granted(entry, ask) if entry.numbers[ask.worker] == ask.number else ()
+            granted = self._granted(entry, ask) if entry.numbers.get(ask.worker) == ask.number else ()
         return granted
 
     def forget(self, worker: str) -> None:
-        """Take back the places of a worker that died; what it sent stays in the window."""
+        """Take back the places of a worker that is known to be gone; what it sent stays in the window."""
         for entry in self._accounts.values():
-            for key in [key for key in entry.held if key[0] == worker]:
-                entry.held.discard(key)
-                entry.quota.give_back()
-            for key in [key for key in entry.waiting if key[0] == worker]:
-                del entry.waiting[key]
+            self._drop(entry, {worker})
             entry.changed.set()
 
     def in_flight(self, account: str) -> int:
@@ -118,12 +126,36 @@ class Limiter:
         return self._accounts[account].quota.in_flight if account in self._accounts else 0
 
     def _open(self, account: str, limits: Limits) -> _Account:
-        pacer = None
-        if limits.burst is not None and limits.requests is not None:
-            pacer = AsyncLimiter(limits.burst, limits.burst * (limits.window_s + limits.guard_s) / limits.requests)
-        entry = self._accounts[account] = _Account(Quota(limits), pacer)
+        entry = self._accounts[account] = _Account(Quota(limits), _pacer(limits), {limits})
         entry.pump = asyncio.get_running_loop().create_task(self._grant(entry))
         return entry
+
+    @staticmethod
+    def _narrow(account: str, entry: _Account, limits: Limits) -> None:
+        entry.limits.add(limits)
+        earlier, least = entry.quota.limits, entry.quota.limits.least(limits)
+        log.warning(
+            "account %s is asked with %s beside %s; from now on %s holds for all", account, limits, earlier, least
+        )
+        if least != earlier:
+            entry.quota.limits = least
+            entry.pacer = _pacer(least)
+
+    def _drop_silent(self, entry: _Account) -> None:
+        """Take back the places of workers that vanished without anybody telling."""
+        self._drop(entry, {worker for worker, asked in entry.asked.items() if asked + SILENT_S <= self._clock()})
+
+    @staticmethod
+    def _drop(entry: _Account, gone: set[str]) -> None:
+        for worker in gone:
+            entry.asked.pop(worker, None)
+            entry.numbers.pop(worker, None)
+            entry.calls.pop(worker, None)
+        for key in [key for key in entry.held if key[0] in gone]:
+            entry.held.discard(key)
+            entry.quota.give_back()
+        for key in [key for key in entry.waiting if key[0] in gone]:
+            del entry.waiting[key]
 
     def _return(self, entry: _Account, ask: Ask) -> None:
         for request in ask.done:
@@ -159,6 +191,12 @@ class Limiter:
             entry.quota.take(characters, self._clock())
             if call := entry.calls.get(key[0]):
                 call.set()
+
+
+def _pacer(limits: Limits) -> AsyncLimiter | None:
+    if limits.burst is None or limits.requests is None:
+        return None
+    return AsyncLimiter(limits.burst, limits.burst * (limits.window_s + limits.guard_s) / limits.requests)
 
 
 class OpenGate:
@@ -201,6 +239,8 @@ class LimiterGate:
         self._done: list[int] = []
         self._cool_s: float | None = None
         self._calls: set[asyncio.Task[None]] = set()
+        self._inside = 0  # requests that wait or hold a place
+        self._beating: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def place(self, characters: int) -> AsyncIterator[None]:
@@ -208,6 +248,8 @@ class LimiterGate:
         request = next(self._ids)
         allowed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[request] = characters, allowed
+        self._inside += 1
+        self._beating = self._beating or asyncio.get_running_loop().create_task(self._beat())
         self._send()
         try:
             await allowed
@@ -215,12 +257,22 @@ class LimiterGate:
         finally:
             self._waiting.pop(request, None)
             self._done.append(request)
+            self._inside -= 1
+            if self._beating and not self._inside:
+                self._beating.cancel()
+                self._beating = None
             self._send()
 
     def cool(self, seconds: float) -> None:
         """Tell the limiter that the server wants nobody to ask for so long."""
         self._cool_s = seconds
         self._send()
+
+    async def _beat(self) -> None:
+        """While anything is inside: be heard, or the limiter takes this worker for gone."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            self._send()
 
     def _send(self) -> None:
         wants = {request: characters for request, (characters, allowed) in self._waiting.items() if not allowed.done()}

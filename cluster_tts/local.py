@@ -55,6 +55,9 @@ class LocalCrew:
         self._worker.nudge()
         if self._working is not None:
             await asyncio.wait([self._working], timeout=grace_s)
+        return self._queue.exchange()
+
+    async def aclose(self) -> None:
+        if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
-        return self._queue.exchange()

@@ -8,13 +8,14 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
-from cluster_tts.clips import Clips
-from cluster_tts.errors import DamagedClips
+from cluster_tts.clips import Clips, digest
+from cluster_tts.errors import DamagedClips, JobError
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
 from cluster_tts.manifest import DocumentRow
@@ -47,6 +48,9 @@ class Crew(Protocol):
 
     async def dismiss(self, grace_s: float) -> Ledger:
         """Lend nothing more, give what is lent ``grace_s`` to end, and tell what came of it."""
+
+    async def aclose(self) -> None:
+        """End at once whatever still works, and leave nothing behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,23 @@ class Run:
         Raises:
             JobError: the crew cannot go on.
         """
+        try:
+            await self._speak(stop)
+            self._settle((await self._crew.dismiss(grace_s)).outcomes)
+            if self._joins:
+                await asyncio.wait(self._joins)
+                self._finish_joins()
+        except BaseException:
+            with suppress(JobError):  # what was done is recorded, as far as there is anybody left to tell
+                self._settle((await self._crew.dismiss(0)).outcomes)
+            raise
+        finally:
+            for task in self._joins:
+                task.cancel()
+            await asyncio.gather(*self._joins, return_exceptions=True)
+        self._watch(self._progress(0))
+
+    async def _speak(self, stop: asyncio.Event) -> None:
         ledger = Ledger((), 0, 0)
         while self._open and not stop.is_set():
             ledger = await self._crew.exchange(self._next(ledger))
@@ -100,11 +121,6 @@ class Run:
             self._record.beat()
             self._watch(self._progress(ledger.lent))
             await self._tick(stop)
-        self._settle((await self._crew.dismiss(grace_s)).outcomes)
-        if self._joins:
-            await asyncio.wait(self._joins)
-            self._finish_joins()
-        self._watch(self._progress(0))
 
     async def _tick(self, stop: asyncio.Event) -> None:
         """Wait a moment; less if a document has been joined, so that many short ones do not wait for each other."""
@@ -137,6 +153,9 @@ class Run:
     def _start_joins(self) -> None:
         while self._whole and len(self._joins) < self._crew.joiners:
             name = self._whole.popleft()
+            # A clip shared with a document that found it damaged may have been lost and made again meanwhile.
+            if name not in self._open or name in self._joins.values() or not self._plan.completion.is_whole(name):
+                continue
             sounds = self._plan.completion.sounds(name)
             order = JoinOrder(
                 name, self._plan.locations[name], sounds, self._job.out_dir, self._clips, self._job.stitching
@@ -160,19 +179,29 @@ class Run:
         """Have damaged clips spoken again, and no more than those."""
         log.warning("%s", damage)
         for clip_id in damage.clip_ids:
-            self._clips.remove(clip_id)
-            self._plan.completion.lose(clip_id)
+            if not self._is_sound(clip_id):  # another document may have had it made again meanwhile
+                self._clips.remove(clip_id)
+                self._plan.completion.lose(clip_id)
+        if self._plan.completion.is_whole(name):
+            self._whole.append(name)
         self._mendings[name] += 1
         if self._mendings[name] > MOST_MENDINGS:
             self._give_up(name, f"{damage}; it was mended {MOST_MENDINGS} times: is the disk in order?")
         else:
             self._feed = chain(self._plan.clips_of(name), self._feed)
 
+    def _is_sound(self, clip_id: str) -> bool:
+        """Whether the clip on disk is what was last measured of it."""
+        known = self._plan.completion.sound(clip_id)
+        try:
+            return known is not None and digest(self._clips.path(clip_id)) == known.sha256
+        except OSError:
+            return False
+
     def _give_up(self, name: str, error: str | None = None) -> None:
         self._open.discard(name)
         missing = self._plan.completion.missing(name)
-        row = replace(self._plan.rows[name], status="incomplete", missing=missing, error=error)
-        self._record.document(row)
+        self._record.document(as_incomplete(self._plan.rows[name], missing, error))
         log.error("%s stays incomplete: %d of its clips are missing", name, missing)
 
     def _progress(self, in_flight: int) -> Progress:
@@ -191,6 +220,13 @@ class Run:
             characters=totals.characters,
             audio_s=totals.audio_s,
         )
+
+
+def as_incomplete(row: DocumentRow, missing: int, error: str | None = None) -> DocumentRow:
+    """``row`` of a document that lacks clips, and hence has no audio."""
+    return replace(
+        row, status="incomplete", missing=missing, error=error, duration_s=None, path=None, size_bytes=None, sha256=None
+    )
 
 
 def as_whole(row: DocumentRow, joined: Joined, out: Path) -> DocumentRow:

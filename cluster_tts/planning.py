@@ -184,12 +184,11 @@ def _note_clips(plan: Plan, sizes: Mapping[str, int], manifest: Manifest) -> set
     to look at, as it does at those that the manifest does not know."""
     differing: set[str] = set()
     for identity, sound in manifest.sounds() if sizes else ():
-        if identity in sizes and plan.completion.needs(identity):
-            if sizes[identity] == sound.size_bytes:
-                plan.completion.have(identity, sound)
-                differing.discard(identity)
-            else:
-                differing.add(identity)
+        if sizes.get(identity) == sound.size_bytes:
+            plan.completion.have(identity, sound)  # of two measurements the later counts
+            differing.discard(identity)
+        elif identity in sizes and plan.completion.needs(identity):
+            differing.add(identity)
     return differing
 
 
@@ -207,15 +206,18 @@ def _note_missing(plan: Plan, on_disk: Collection[str]) -> None:
 
 def _note_documents(plan: Plan, job: Job, known: Mapping[str, DocumentRow], fresh: bool) -> None:
     """Tell for every document whether its audio is there already, and joined from just this."""
-    for name in [name for name, row in plan.rows.items() if row.status != "unreadable"]:
-        row, old = plan.rows[name], known.get(name)
+    for name, row in list(plan.rows.items()):
+        old = known.get(name)
+        if row.status == "unreadable":
+            plan.stale.append(name)
+            continue
         key = _join_key(job, row)
         if not fresh and old and old.status == "whole" and old.join_key == key and _is_there(job, old):
             plan.completion.release(name)
             plan.rows[name] = _as_it_was(row, old)
             continue
-        if old is not None and old.path is not None and old.plan_digest != row.plan_digest:
-            plan.stale.append(old.path)
+        if old is None or old.plan_digest != row.plan_digest:
+            plan.stale.append(name)
         plan.pending.append(name)
         plan.rows[name] = replace(
             row, status="planned", join_key=key, path=None, size_bytes=None, sha256=None, duration_s=None, error=None,

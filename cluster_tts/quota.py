@@ -8,8 +8,11 @@ later, so only spacing both out by the guard keeps *every* window at the provide
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cluster_tts.job import QuotaSettings
+
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +29,40 @@ class Limits:
     @classmethod
     def of(cls, settings: QuotaSettings) -> "Limits | None":
         """The limits that ``settings`` name, cut to ``share``; None where they name none."""
-        per_window = settings.share * settings.window_s / 60.0
+        rates = [rate for rate in (settings.requests_per_minute, settings.characters_per_minute) if rate is not None]
+        slowest_s = max((60.0 / (rate * settings.share) for rate in rates), default=0.0)
+        window_s = max(settings.window_s, slowest_s)  # so that rounding down leaves at least one a window
+        per_window = settings.share * window_s / 60.0
         limits = cls(
             requests=_scaled(settings.requests_per_minute, per_window),
             characters=_scaled(settings.characters_per_minute, per_window),
             in_flight=settings.max_concurrent_requests
             and max(1, int(settings.max_concurrent_requests * settings.share)),
-            window_s=settings.window_s,
+            window_s=window_s,
             guard_s=settings.guard_ms / 1000.0,
             burst=settings.burst,
         )
         unlimited = limits.requests is None and limits.characters is None and limits.in_flight is None
         return None if unlimited else limits
 
+    def least(self, other: "Limits") -> "Limits":
+        """Limits that keep both: the smaller of each, over the longer window."""
+        return Limits(
+            requests=_smaller(self.requests, other.requests),
+            characters=_smaller(self.characters, other.characters),
+            in_flight=_smaller(self.in_flight, other.in_flight),
+            window_s=max(self.window_s, other.window_s),
+            guard_s=max(self.guard_s, other.guard_s),
+            burst=_smaller(self.burst, other.burst),
+        )
+
 
 def _scaled(limit: float | None, by: float) -> float | None:
-    return None if limit is None else max(1.0, math.floor(limit * by + 1e-9))
+    return None if limit is None else math.floor(limit * by + 1e-9)
+
+
+def _smaller(one: N | None, other: N | None) -> N | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 class Quota:

@@ -18,23 +18,24 @@ FLUSH_S = 2.0
 
 
 class Record:
-    """Keeps the manifest and the report of one run; what was added is on disk two seconds later at the most."""
+    """Keeps the manifest and the report of one run. What was added is on disk two seconds later, or later where
+    writing takes long: at most a twentieth of the time is spent on it."""
 
-    def __init__(
-        self, out: Path, manifest: Manifest, rows: dict[str, DocumentRow], clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, out: Path, manifest: Manifest, clock: Callable[[], float] = time.time) -> None:
         self.totals = Totals()
-        self.rows = rows
+        self.rows: dict[str, DocumentRow] = {}
+        self.flushed = False
         self.failed: dict[str, Outcome] = {}  # by clip id: those that were given up
         self._out = out
-        self._manifest = manifest
+        self.manifest = manifest
         self._clock = clock
         self._started = clock()
-        self._flushed = 0.0
+        self._next_flush = 0.0
+        self._of_other_runs: dict[str, DocumentRow] | None = None
 
     def add(self, outcome: Outcome) -> None:
         """Note one attempt."""
-        self._manifest.add([outcome])
+        self.manifest.add([outcome])
         self.totals.count(outcome)
         note_failure(self.failed, outcome)
         level = logging.DEBUG if outcome.error_kind is None else logging.WARNING
@@ -55,28 +56,34 @@ class Record:
 
     def beat(self) -> None:
         """Flush if it is time to."""
-        if self._clock() - self._flushed >= FLUSH_S:
+        if self._clock() >= self._next_flush:
             self.flush("running", None)
 
     def flush(
         self, status: str, exit_code: int | None, message: str | None = None, failures: Iterable[Failure] = ()
     ) -> Report:
         """Write everything down now; the report as written."""
-        self._flushed = self._clock()
-        self._manifest.flush()
-        self._manifest.write_documents({**self._manifest.documents(), **self.rows}.values())
+        now = self._clock()
+        self.manifest.flush()
+        if self._of_other_runs is None:
+            self._of_other_runs = self.manifest.documents()
+        if self.rows:
+            self.manifest.write_documents({**self._of_other_runs, **self.rows}.values())
         report = Report(
-            run_id=self._manifest.run_id,
+            run_id=self.manifest.run_id,
             status=status,
             exit_code=exit_code,
             started_at=_iso(self._started),
-            heartbeat=_iso(self._flushed),
+            heartbeat=_iso(now),
             message=message,
-            totals=self.totals.as_dict(self._flushed - self._started),
+            totals=self.totals.as_dict(now - self._started),
             documents=tuple(map(line, self.rows.values())),
             failures=tuple(failures),
         )
         write_report(self._out, report)
+        self.flushed = True
+        ended = self._clock()
+        self._next_flush = ended + max(FLUSH_S, 20 * (ended - now))
         return report
 
 

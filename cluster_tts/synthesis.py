@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,9 +61,11 @@ class Synthesis:
         self._band = job.check.characters_per_second
         self._sleep = sleep
         self._clock = clock
+        self._asking: set[str] = set()  # the clips whose request has left and whose attempt has not ended
+        self._stopped = False
 
     async def make(self, clip: Clip) -> AsyncIterator[Outcome]:
-        """Every attempt at ``clip`` as it ends; the last outcome is final.
+        """Every attempt at ``clip`` as it ends; the last outcome is final, unless ``stop`` was called.
 
         Raises:
             JobError: nothing can be spoken or stored any more.
@@ -73,6 +75,8 @@ class Synthesis:
             yield self._outcome(clip, 0, Status.FOUND, _Times(now, now, now), sound=found)
             return
         for attempt in range(1, self._max_attempts + 1):
+            if self._stopped:
+                return
             times = _Times(self._clock())
             try:
                 sound, spoken = await self._attempt(clip, times)
@@ -94,6 +98,14 @@ class Synthesis:
     async def prepare(self) -> None:
         """Load what speaking takes, before any clip is borrowed for it."""
         await self._provider.prepare()
+
+    def stop(self) -> None:
+        """Begin no attempt any more."""
+        self._stopped = True
+
+    def is_asking(self, clip_id: str) -> bool:
+        """Whether a request for the clip has left, and what came of it is not settled."""
+        return clip_id in self._asking
 
     async def aclose(self) -> None:
         await self._provider.aclose()
@@ -122,17 +134,27 @@ class Synthesis:
                 f"cannot write clips to '{self._clips.folder}': {error.strerror or error}; "
                 "make room or mend the permissions, then run the same command again"
             ) from None
+        finally:
+            self._asking.discard(clip.id)
         return sound, spoken
 
     async def _ask(self, clip: Clip, part: Path, times: _Times) -> Spoken:
+        async with AsyncExitStack() as places:
+            try:
+                await places.enter_async_context(self._gate.place(len(clip.text)))
+            except Exception as error:
+                raise RetryLater(f"the gate failed: {type(error).__name__}: {error}", kind="gate") from error
+            times.left = self._clock()
+            self._asking.add(clip.id)
+            try:
+                return await self._speak(clip, part)
+            finally:
+                times.answered = self._clock()
+
+    async def _speak(self, clip: Clip, part: Path) -> Spoken:
         try:
-            async with self._gate.place(len(clip.text)):
-                times.left = self._clock()
-                try:
-                    async with asyncio.timeout(self._timeout_s):
-                        return await self._provider.speak(clip.text, part)
-                finally:
-                    times.answered = self._clock()
+            async with asyncio.timeout(self._timeout_s):
+                return await self._provider.speak(clip.text, part)
         except TimeoutError:
             raise RetryLater(f"no answer within {self._timeout_s:g} s (provider.timeout_s)", kind="timeout") from None
         except (ChunkError, RetryLater, JobError, OSError):

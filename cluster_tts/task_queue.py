@@ -43,7 +43,9 @@ class TaskQueue:
 
     A clip is known from ``put`` until its final outcome is collected, so putting it again changes nothing. A late
     success is always taken, since the clip is whole; a late failure does not count against a clip that somebody else
-    holds by now. ``max_deaths`` bounds how many workers one clip may take with it before it is given up.
+    holds by now. ``max_deaths`` bounds how many workers one clip may take with it before it is given up. A clip that
+    was held when a worker died is lent alone from then on, so that only the clip that kills is ever convicted; while it
+    is first in line nobody is lent more until a worker has become empty for it.
     """
 
     def __init__(self, lease_s: float = 60.0, max_deaths: int = 5, clock: Callable[[], float] = time.monotonic) -> None:
@@ -76,25 +78,28 @@ class TaskQueue:
         return Ledger(outcomes, len(self._waiting), len(self._lent))
 
     def serve(self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int) -> Loans:
-        """A worker's one call: report what ended, renew what it holds (clip ids), borrow up to ``want`` more."""
+        """A worker's one call: report what ended, tell all it holds (clip ids), borrow up to ``want`` more.
+
+        What it holds is renewed; what was lent to it and it does not hold comes back.
+        """
         self._settle(worker, outcomes)
-        self._take_back_expired()
         now = self._clock()
-        for clip_id in holding:
-            if (loan := self._lent.get(clip_id)) and loan.worker == worker:
+        for loan in [loan for loan in self._lent.values() if loan.worker == worker]:
+            if loan.clip.id in holding:
                 loan.expires = now + self._lease_s
+            else:
+                self._return(loan)
+        self._take_back_expired()
+        held = [clip_id for clip_id, loan in self._lent.items() if loan.worker == worker]
         clips: list[Clip] = []
         while len(clips) < want and self._waiting and not self._closed:
+            if held and (self._waiting[0][1].id in self._deaths or held[-1] in self._deaths):
+                break  # a suspect is lent alone
             order, clip = heapq.heappop(self._waiting)
             self._lent[clip.id] = _Loan(clip, order, worker, now + self._lease_s)
+            held.append(clip.id)
             clips.append(clip)
         return Loans(tuple(clips), self._closed)
-
-    def give_back(self, worker: str, clip_ids: Iterable[str]) -> None:
-        """A worker that stops hands back what it has not finished."""
-        for clip_id in clip_ids:
-            if (loan := self._lent.get(clip_id)) and loan.worker == worker:
-                self._return(loan)
 
     def close(self) -> None:
         """Lend nothing more; what is lent may still be reported."""

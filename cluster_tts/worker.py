@@ -17,7 +17,7 @@ from cluster_tts.synthesis import Gate, Synthesis
 from cluster_tts.task_queue import Loans
 
 LEASE_S = 60.0
-RENEW_S = LEASE_S / 4
+BUSY_S = 1.0  # a full worker needs no work, but keeps its loans alive and must hear that the queue was closed
 SHORTEST_IDLE_S, LONGEST_IDLE_S = 0.02, 0.5
 
 
@@ -31,7 +31,8 @@ class Worker:
     """Keeps ``slots`` clips in the making until the queue is closed and everything borrowed has been reported.
 
     Work is pulled one slot at a time, so a slow worker holds nobody up. Waiting at the gate is not death: loans are
-    renewed all the while.
+    renewed all the while. Once the queue is closed no request begins: only clips whose request has left are finished,
+    the others are held no longer.
     """
 
     def __init__(self, name: str, tasks: Tasks, synthesis: Synthesis, slots: int) -> None:
@@ -61,12 +62,14 @@ class Worker:
                 loans = await self._tasks.serve(self.name, holding, outcomes, want)
                 for clip in loans.clips:
                     self._running[asyncio.create_task(self._make(clip))] = clip
-                if loans.closed and not self._running and not self._outcomes:
-                    return
+                if loans.closed:
+                    self._stop()
+                    if not self._running and not self._outcomes:
+                        return
                 idle_s = SHORTEST_IDLE_S if loans.clips else min(2 * idle_s, LONGEST_IDLE_S)
                 full = len(self._running) == self._slots
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(RENEW_S if full else idle_s):
+                    async with asyncio.timeout(BUSY_S if full else idle_s):
                         await self._news.wait()
                 self._reap()
         finally:
@@ -86,10 +89,17 @@ class Worker:
         finally:
             self._news.set()
 
+    def _stop(self) -> None:
+        self._synthesis.stop()
+        for task, clip in self._running.items():
+            if not self._synthesis.is_asking(clip.id):
+                task.cancel()
+
     def _reap(self) -> None:
         for task in [task for task in self._running if task.done()]:
             del self._running[task]
-            task.result()  # a JobError ends this worker, and with it the run
+            if not task.cancelled():
+                task.result()  # a JobError ends this worker, and with it the run
 
 
 def make_worker(job: Job, name: str, slots: int, tasks: Tasks, limiter: LimiterPort | None) -> Worker:

@@ -19,7 +19,7 @@ class Plan:
     locations: dict[str, PlanLocation] = field(default_factory=dict)
     completion: Completion = field(default_factory=Completion)
     pending: list[str] = field(default_factory=list)  # documents without audio that was joined from just this plan
-    stale: list[str] = field(default_factory=list)  # audio below OUT that was joined from an earlier plan
+    stale: list[str] = field(default_factory=list)  # documents whose audio, if there is any, is of another text
     distinct_clips: int = 0  # that all documents are made of
     clips_to_speak: int = 0  # those of them that some document waits for and that are not on disk
     characters_to_speak: int = 0

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cluster_tts.errors import JobError
-from cluster_tts.job import Job
+from cluster_tts.errors import CTTSError, Interrupted, JobError
+from cluster_tts.job import DOCUMENT_FORMATS, Job
+
+log = logging.getLogger(__name__)
 
 
 def make_room(job: Job) -> None:
@@ -25,6 +27,14 @@ def make_room(job: Job) -> None:
             raise JobError(f"cannot write to '{folder}': {reason}; choose another folder with {setting}") from None
     for left in (job.out_dir / "documents").glob(".*.part"):
         shutil.rmtree(left, ignore_errors=True)
+    for left in (job.out_dir / "manifest").rglob(".*.tmp"):
+        left.unlink(missing_ok=True)
+
+
+def clear_document(out: Path, name: str) -> None:
+    """Remove a document's audio, in every format, and what tells of it."""
+    for suffix in (*DOCUMENT_FORMATS, "json", "srt"):
+        (out / "documents" / f"{name}.{suffix}").unlink(missing_ok=True)
 
 
 @contextmanager
@@ -34,6 +44,21 @@ def storage(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise JobError(f"{refusal(error, out)}, or choose another folder with --out") from error
+
+
+@contextmanager
+def resumable(out: Path) -> Iterator[None]:
+    """``storage`` once work has begun: nothing is lost, and the same command continues."""
+    try:
+        yield
+    except OSError as error:
+        log.exception("interrupted")
+        raise Interrupted(f"{refusal(error, out)}, then run the same command again to continue") from error
+    except CTTSError:
+        raise
+    except Exception:
+        log.exception("the run failed")
+        raise
 
 
 def refusal(error: OSError, out: Path) -> str:

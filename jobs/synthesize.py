@@ -16,8 +16,9 @@ WORKING_DIR_COPY = "working_dir_files"  # where Ray unpacks --working-dir; it go
 
 if __name__ == "__main__":
     parser = ArgumentParser(add_help=False)
-    parser.add_argument("--out", default="out")
-    out = parser.parse_known_args()[0].out
+    parser.add_argument("--out")
+    given, rest = parser.parse_known_args()
+    out = given.out or next((word.removeprefix("out=") for word in reversed(rest) if word.startswith("out=")), "out")
     if WORKING_DIR_COPY in str(Path.cwd()) and not Path(out).is_absolute():
         sys.stderr.write(
             f"synthesize.py: --out '{out}' is relative, and this job's folder is a copy that vanishes with it: "

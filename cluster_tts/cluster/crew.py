@@ -3,10 +3,11 @@
 import asyncio
 import itertools
 import logging
-import os
+import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, cast
 
 from cluster_tts.cluster.session import Session
@@ -14,7 +15,7 @@ from cluster_tts.errors import DamagedClips, Interrupted, JobError
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
 from cluster_tts.local import REMOTE_SLOTS
-from cluster_tts.model import Clip
+from cluster_tts.model import Clip, Outcome
 from cluster_tts.providers import provider_class
 from cluster_tts.quota import Limits
 from cluster_tts.stitching import Joined
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 WAITING_CPUS = 0.25  # of a worker that mostly waits for a server
 MOST_WAITING_WORKERS = 8
 MOST_DEATHS_IN_A_ROW = 5  # workers that die one after another while nothing gets done: something is wrong with all
+DISMISS_TICK_S = 0.05
+FORGET_S = 5.0
 ROOM_S = 60.0  # a cluster in which no worker got a place for so long has no room, and says so
 
 
@@ -37,10 +40,13 @@ class RayCrew:
         self._session = Session(job.cluster.address)
         # Ray is started on a thread that lives as long as the crew: see Session.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ray")
-        self._names = (f"worker-{number}-{os.getpid()}" for number in itertools.count())
+        # Unique on the cluster, for a limiter serves many runs, and process ids repeat from pod to pod.
+        self._run = secrets.token_hex(4)
+        self._names = (f"worker-{number}-{self._run}" for number in itertools.count())
         self._work: dict[Any, str] = {}  # the worker's name by the reference to its work
         self._actors: dict[str, Any] = {}
         self._hired = False
+        self._hired_names: list[str] = []
         self._deaths_in_a_row = 0
         self._dead: list[str] = []
         self._placed = False
@@ -93,6 +99,7 @@ class RayCrew:
         name = next(self._names)
         actor = WorkerActor.options(num_cpus=self._cpus_each, enable_task_events=False).remote()
         self._actors[name] = actor
+        self._hired_names.append(name)
         self._work[actor.work.remote(self._job, name, self._slots, self._queue, self._limiter)] = name
 
     async def exchange(self, clips: Sequence[Clip]) -> Ledger:
@@ -156,20 +163,20 @@ class RayCrew:
             raise getattr(damage, "cause", damage) from None
 
     async def dismiss(self, grace_s: float) -> Ledger:
-        await self._queue.close.remote()
-        if self._work:
-            import ray
-
-            await asyncio.to_thread(ray.wait, list(self._work), num_returns=len(self._work), timeout=grace_s)
-        return await self._ask_queue((), ())
+        outcomes: list[Outcome] = []
+        deadline = time.monotonic() + grace_s
+        with _death_interrupts():
+            await self._queue.close.remote()
+        while True:
+            ledger = await self._ask_queue((), ())
+            outcomes += ledger.outcomes
+            if not ledger.lent or time.monotonic() >= deadline:
+                return Ledger(tuple(outcomes), ledger.waiting, ledger.lent)
+            await asyncio.sleep(DISMISS_TICK_S)
 
     async def _ask_queue(self, clips: Sequence[Clip], dead_workers: Sequence[str]) -> Ledger:
-        import ray
-
-        try:
+        with _death_interrupts():
             return cast(Ledger, await self._queue.exchange.remote(clips, dead_workers))
-        except ray.exceptions.RayActorError as error:
-            raise Interrupted(f"the task queue died ({_first_line(error)}); run the same command again") from None
 
     async def aclose(self) -> None:
         """Let the pool go and disconnect; on a shared cluster nothing of this run stays."""
@@ -181,12 +188,28 @@ class RayCrew:
     def _stop(self) -> None:
         import ray
 
-        if not ray.is_initialized():
-            return
-        for actor in [*self._actors.values(), self._queue]:
-            if actor is not None:
-                ray.kill(actor)
-        self._session.close()
+        try:
+            if ray.is_initialized():
+                for actor in [*self._actors.values(), self._queue]:
+                    if actor is not None:
+                        ray.kill(actor)
+                if self._limiter is not None:  # it stays, for other runs; the places of our workers must not
+                    ray.get([self._limiter.forget.remote(name) for name in self._hired_names], timeout=FORGET_S)
+        except ray.exceptions.RayError as error:
+            log.warning("could not part in good order from Ray: %s", _first_line(error))
+        finally:
+            self._session.close()
+
+
+@contextmanager
+def _death_interrupts() -> Iterator[None]:
+    """The queue lives as long as its run does: should it die, the next run continues."""
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayActorError as error:
+        raise Interrupted(f"the task queue died ({_first_line(error)}); run the same command again") from None
 
 
 def _first_line(error: Exception) -> str:

@@ -35,6 +35,8 @@ class Session:
         self._address = address or os.environ.get("RAY_ADDRESS") or None
         self._folder: Path | None = None
         self._environment: dict[str, str | None] = {}
+        self._log_level = logging.NOTSET
+        self._was_cluster = True
         self._ours = False
 
     def open(self) -> None:
@@ -49,6 +51,7 @@ class Session:
             raise JobError("Ray is not installed: pip install 'ray[default]', or run with engine=local") from None
         if ray.is_initialized():
             return
+        self._log_level = logging.getLogger("ray").level
         logging.getLogger("ray").setLevel(logging.ERROR)
         options = {"address": self._address} if self._address else self._private_options()
         if self._address:
@@ -67,6 +70,7 @@ class Session:
         self._environment = {name: os.environ.get(name) for name in PRIVATE_RAY}
         os.environ.update(PRIVATE_RAY)
         # Read from the environment when Ray is imported, which a program of the user's may have done long ago.
+        self._was_cluster = ray_constants.ENABLE_RAY_CLUSTER
         ray_constants.ENABLE_RAY_CLUSTER = False
         _clear_away_the_dead()
         self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=FOLDERS))
@@ -94,10 +98,13 @@ class Session:
         if not self._ours:
             return
         import ray
+        from ray._private import ray_constants
 
         ray.shutdown()
+        logging.getLogger("ray").setLevel(self._log_level)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+            ray_constants.ENABLE_RAY_CLUSTER = self._was_cluster
         for name, value in self._environment.items():
             if value is None:
                 os.environ.pop(name, None)

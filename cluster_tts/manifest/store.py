@@ -50,7 +50,11 @@ class Manifest:
 
     @property
     def exists(self) -> bool:
-        return (self.folder / "documents.parquet").is_file()
+        """Whether a run has written here; a path that cannot even be looked at holds none."""
+        try:
+            return (self.folder / "documents.parquet").is_file()
+        except OSError:
+            return False
 
     def plan_writer(self) -> PlanWriter:
         return PlanWriter(self.folder / "plan", self.run_id)

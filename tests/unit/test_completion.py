@@ -1,5 +1,6 @@
 """Completion: which documents are whole, in clips that documents share."""
 
+import tracemalloc
 from collections.abc import Iterable
 
 import numpy as np
@@ -258,3 +259,13 @@ def test_any_history_adds_up_as_plain_sets_do(steps: Iterable[tuple[str, str, st
             assert completion.is_settled(document) == naive.settled(document)
         for clip in "abcd":
             assert completion.needs(clip) == (clip in naive.wanted() - naive.there - naive.failed)
+
+
+def test_a_sentence_common_to_many_documents_costs_each_of_them_little() -> None:
+    tracemalloc.start()
+    completion = completion_of(**{f"document {number}": "a" for number in range(8_000)})
+    size_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size_bytes < 8_000 * 1_000
+    completion.release("document 0")
+    assert completion.have("a", SOUND) == [f"document {number}" for number in range(1, 8_000)]

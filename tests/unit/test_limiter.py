@@ -1,12 +1,13 @@
 """The gate under a simulated clock: first come, first served, one pending call a worker, nothing lost."""
 
 import asyncio
+import logging
 import random
 from itertools import pairwise
 
 import pytest
 
-from cluster_tts.limiter import Ask, CoreGate, Limiter, LimiterGate, OpenGate
+from cluster_tts.limiter import BEAT_S, SILENT_S, Ask, CoreGate, Limiter, LimiterGate, OpenGate
 from cluster_tts.quota import Limits
 from tests.simulated import now, simulate
 
@@ -124,17 +125,59 @@ def test_an_older_ask_that_arrives_late_changes_no_wants_but_its_returned_places
     assert simulate(main()) == 0
 
 
-def test_a_dead_workers_places_come_back_but_what_it_sent_stays_in_the_window() -> None:
+@pytest.mark.parametrize(("window_s", "expected"), [(10, SILENT_S), (100, 100)])
+def test_a_silent_workers_places_come_back_but_what_it_sent_stays_in_the_window(
+    window_s: float, expected: float
+) -> None:
     async def main() -> float:
         limiter = make_limiter()
-        limits = Limits(requests=1, in_flight=1, window_s=10, guard_s=0)
-        await limiter.ask("a", limits, Ask("dead", 0, {0: 1}))
-        limiter.forget("dead")
+        limits = Limits(requests=1, in_flight=1, window_s=window_s, guard_s=0)
+        await limiter.ask("a", limits, Ask("vanished", 0, {0: 1, 1: 1}))
         gate = LimiterGate(limiter, "a", limits, "alive")
         async with gate.place(1):
             return now() - 1000.0
 
-    assert simulate(main()) == pytest.approx(10)
+    assert simulate(main()) == pytest.approx(expected, abs=2)
+
+
+def test_a_place_is_kept_as_long_as_a_request_takes_and_nobody_beats_for_nothing() -> None:
+    async def main() -> float:
+        limiter, limits = make_limiter(), Limits(in_flight=1)
+        slow, other = (LimiterGate(limiter, "a", limits, name) for name in ("slow", "other"))
+        others = len(asyncio.all_tasks())
+
+        async def request() -> None:
+            async with slow.place(1):
+                await asyncio.sleep(10 * SILENT_S)
+                assert limiter.idle_s <= BEAT_S
+
+        first = asyncio.create_task(request())
+        await asyncio.sleep(1)
+        async with other.place(1):
+            took = now() - 1000.0
+        await first
+        await asyncio.sleep(1)
+        assert len(asyncio.all_tasks()) == others + 1, "only the limiter's own task is left"
+        return took
+
+    assert simulate(main()) == pytest.approx(10 * SILENT_S, abs=1)
+
+
+def test_other_limits_for_the_same_account_narrow_it_for_all_and_are_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> list[float]:
+        limiter, left = make_limiter(), []
+        wide = LimiterGate(limiter, "a", Limits(requests=100, window_s=10, guard_s=0), "wide")
+        narrow = LimiterGate(limiter, "a", Limits(requests=1, window_s=10, guard_s=0, burst=1), "narrow")
+        for gate in (wide, narrow, wide, narrow):
+            async with gate.place(1):
+                left.append(now() - 1000.0)
+        return left
+
+    with caplog.at_level(logging.WARNING):
+        assert simulate(main()) == pytest.approx([0, 10, 20, 30])
+    assert len(caplog.records) == 1
 
 
 def test_a_cancelled_request_gives_its_place_in_line_to_the_next() -> None:
@@ -221,14 +264,24 @@ def test_an_embedded_voice_computes_no_more_at_once_than_it_has_cores() -> None:
     assert simulate(main()) == [0, 0, 1, 1, 2]
 
 
-def test_idle_time_counts_from_the_last_ask_and_not_while_places_are_held() -> None:
-    async def main() -> tuple[float, float]:
+def test_idle_time_counts_from_the_last_ask_also_when_a_worker_vanished_with_its_places() -> None:
+    async def main() -> float:
         limiter = make_limiter()
-        await limiter.ask("a", Limits(in_flight=1), Ask("w", 0, {0: 1}))
+        await limiter.ask("a", Limits(in_flight=1), Ask("vanished", 0, {0: 1}))
         await asyncio.sleep(50)
-        held = limiter.idle_s
-        await limiter.ask("a", Limits(in_flight=1), Ask("w", 1, {}, done=(0,)))
-        await asyncio.sleep(30)
-        return held, limiter.idle_s
+        return limiter.idle_s
 
-    assert simulate(main()) == (0.0, 30.0)
+    assert simulate(main()) == 50.0
+
+
+def test_a_dead_workers_places_come_back_but_what_it_sent_stays_in_the_window() -> None:
+    async def main() -> float:
+        limiter = make_limiter()
+        limits = Limits(requests=1, in_flight=1, window_s=10, guard_s=0)
+        await limiter.ask("a", limits, Ask("dead", 0, {0: 1}))
+        limiter.forget("dead")
+        gate = LimiterGate(limiter, "a", limits, "alive")
+        async with gate.place(1):
+            return now() - 1000.0
+
+    assert simulate(main()) == pytest.approx(10)

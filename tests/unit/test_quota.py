@@ -110,6 +110,12 @@ def test_nothing_leaves_while_the_account_cools_and_a_shorter_pause_does_not_sho
         (QuotaSettings(), None),
         (QuotaSettings(requests_per_minute=60, window_s=20), Limits(requests=20, window_s=20)),
         (QuotaSettings(requests_per_minute=60, share=0.5), Limits(requests=30)),
+        (QuotaSettings(requests_per_minute=10, window_s=1), Limits(requests=1, window_s=6)),
+        (QuotaSettings(requests_per_minute=1, share=0.25), Limits(requests=1, window_s=240)),
+        (
+            QuotaSettings(requests_per_minute=60, characters_per_minute=20, window_s=1),
+            Limits(requests=3, characters=1, window_s=3),
+        ),
         (QuotaSettings(max_concurrent_requests=5, share=0.1), Limits(in_flight=1)),
         (QuotaSettings(characters_per_minute=1000, guard_ms=50), Limits(characters=1000, guard_s=0.05)),
     ],
@@ -118,3 +124,32 @@ def test_limits_are_those_of_one_window_and_of_the_share(
     given_settings: QuotaSettings, expected: Limits | None
 ) -> None:
     assert Limits.of(given_settings) == expected
+
+
+@given(
+    st.floats(1e-3, 1e6),
+    st.none() | st.floats(1e-3, 1e9),
+    st.floats(1e-3, 1e4),
+    st.floats(1e-3, 1.0),
+)
+def test_no_rate_is_ever_above_the_share_that_was_asked_for_and_none_is_zero(
+    requests: float, characters: float | None, window_s: float, share: float
+) -> None:
+    asked = QuotaSettings(
+        requests_per_minute=requests, characters_per_minute=characters, window_s=window_s, share=share
+    )
+    limits = Limits.of(asked)
+    assert limits is not None
+    assert limits.window_s >= window_s
+    for limit, rate in ((limits.requests, requests), (limits.characters, characters)):
+        if rate is not None:
+            assert limit is not None
+            assert limit >= 1
+            assert limit * 60 / limits.window_s <= rate * share * (1 + 1e-6)
+
+
+def test_the_least_of_two_limits_keeps_both() -> None:
+    one = Limits(requests=10, in_flight=4, window_s=60, guard_s=0.1, burst=2)
+    other = Limits(requests=20, characters=100, window_s=30, guard_s=0.2)
+    both = Limits(requests=10, characters=100, in_flight=4, window_s=60, guard_s=0.2, burst=2)
+    assert one.least(other) == other.least(one) == both

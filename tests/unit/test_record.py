@@ -45,7 +45,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def record(tmp_path: Path, manifest: Manifest, clock: Clock) -> Record:
-    return Record(tmp_path, manifest, {"d": row("d")}, clock)
+    record = Record(tmp_path, manifest, clock)
+    record.rows = {"d": row("d")}
+    return record
 
 
 def test_a_flush_writes_outcomes_documents_and_report(

@@ -194,6 +194,25 @@ def test_a_defect_of_the_provider_costs_the_clip_and_is_told(clips: Clips) -> No
     assert outcome.error_message == "the provider failed: IndexError: list index out of range"
 
 
+@pytest.mark.parametrize("error", [KeyError("no limiter"), ConnectionError("gone"), TimeoutError()])
+def test_a_gate_that_fails_is_no_defect_of_the_provider_and_is_tried_again(clips: Clips, error: Exception) -> None:
+    class Broken(Gate):
+        def place(self, characters: int) -> Any:
+            return self.failing() if not self.cooled else super().place(characters)
+
+        @asynccontextmanager
+        async def failing(self) -> AsyncIterator[None]:
+            self.cool(0.0)
+            raise error
+            yield
+
+    outcomes = make(clips, Scripted(good), Broken())
+    assert [(outcome.status, outcome.error_kind) for outcome in outcomes] == [
+        (Status.RETRIED, "gate"),
+        (Status.SPOKEN, None),
+    ]
+
+
 def test_a_job_error_stops_everything(clips: Clips) -> None:
     with pytest.raises(JobError, match="no key"):
         make(clips, Scripted(JobError("no key")))

@@ -50,7 +50,7 @@ def test_clips_are_lent_in_the_order_they_were_put_and_no_more_than_wanted(queue
 
 def test_a_clip_that_is_known_is_not_put_again_until_it_was_collected(queue: TaskQueue) -> None:
     ids(queue, "w", 4)
-    queue.serve("w", (), [outcome("a")], 0)
+    queue.serve("w", ("b", "c", "d"), [outcome("a")], 0)
     assert queue.exchange([clip("a"), clip("b")]).waiting == 0
     assert queue.exchange([clip("a")]).waiting == 1
 
@@ -67,6 +67,21 @@ def test_holding_renews_a_lease(queue: TaskQueue, clock: Clock) -> None:
     ids(queue, "w", 0, holding=("a",))
     clock.now = 100.0
     assert ids(queue, "other", 9) == ["b", "c", "d"]
+
+
+def test_a_worker_that_comes_back_late_still_holds_what_nobody_took(queue: TaskQueue, clock: Clock) -> None:
+    ids(queue, "w")
+    clock.now = 100.0
+    assert ids(queue, "w", 1, holding=("a",)) == ["b"]
+    clock.now = 150.0
+    assert ids(queue, "other", 9) == ["c", "d"]
+
+
+def test_what_a_worker_does_not_hold_comes_back_at_once(queue: TaskQueue) -> None:
+    """It stopped before it began it, or the answer that lent it was lost on the way."""
+    ids(queue, "w", 3)
+    ids(queue, "w", 0, holding=("b",))
+    assert ids(queue, "other", 9) == ["a", "c", "d"]
 
 
 def test_a_worker_cannot_renew_what_somebody_else_holds(queue: TaskQueue, clock: Clock) -> None:
@@ -115,10 +130,38 @@ def test_a_failure_of_the_holder_is_final(queue: TaskQueue) -> None:
     assert (ledger.waiting, ledger.lent) == (3, 0)
 
 
-def test_a_dead_workers_clips_come_back_at_once(queue: TaskQueue) -> None:
-    ids(queue, "w", 3)
+def test_a_dead_workers_clips_come_back_at_once_and_are_lent_alone(queue: TaskQueue) -> None:
+    ids(queue, "w", 2)
     queue.exchange(dead_workers=["w"])
-    assert ids(queue, "other", 9) == ["a", "b", "c", "d"]
+    assert ids(queue, "other", 9) == ["a"]
+    assert ids(queue, "other", 9, holding=("a",)) == [], "nothing is lent beside a suspect"
+    assert ids(queue, "third", 9) == ["b"]
+    assert ids(queue, "fourth", 9) == ["c", "d"]
+
+
+def test_a_suspect_first_in_line_waits_until_a_worker_is_empty_and_nobody_overtakes_it(queue: TaskQueue) -> None:
+    assert ids(queue, "w1") == ["a"]
+    assert ids(queue, "w2") == ["b"]
+    queue.exchange(dead_workers=["w1"])
+    assert ids(queue, "w2", 9, holding=("b",)) == []
+    loans = queue.serve("w2", (), [outcome("b")], 9)
+    assert [lent.id for lent in loans.clips] == ["a"]
+
+
+def test_innocent_clips_that_were_lent_with_a_poisonous_one_survive_it(clock: Clock) -> None:
+    queue = TaskQueue(max_deaths=3, clock=clock)
+    queue.exchange([clip(name) for name in "abc"])
+    ended: list[tuple[str, Status]] = []
+    for number in range(20):
+        worker = f"w{number}"
+        lent = ids(queue, worker, 9)
+        if "b" in lent:
+            ledger = queue.exchange(dead_workers=[worker])
+        else:
+            queue.serve(worker, (), [outcome(name) for name in lent], 0)
+            ledger = queue.exchange()
+        ended += [(o.clip_id, o.status) for o in ledger.outcomes]
+    assert ended == [("a", Status.SPOKEN), ("b", Status.FAILED), ("c", Status.SPOKEN)]
 
 
 def test_a_clip_that_kills_worker_after_worker_is_given_up(queue: TaskQueue) -> None:
@@ -160,4 +203,32 @@ def test_whatever_happens_every_clip_ends_exactly_once(seed: int) -> None:
         for o in queue.exchange([todo.pop() for _ in range(min(2, len(todo)))], dead).outcomes:
             ended[o.clip_id] = ended.get(o.clip_id, 0) + 1
     assert sorted(ended, key=int) == [str(n) for n in range(50)]
+    assert queue.exchange().lent == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_happens_only_poison_is_given_up_and_nothing_starves(seed: int) -> None:
+    """Whoever holds poison dies at its next action; others stall, lose their leases, and report late."""
+    chance, clock = random.Random(seed), Clock()
+    queue = TaskQueue(lease_s=10, max_deaths=3, clock=clock)
+    poison = {"7", "8", "23"}
+    todo = [clip(str(n)) for n in range(50)]
+    holding: dict[str, set[str]] = {"w1": set(), "w2": set(), "w3": set()}
+    ended: dict[str, set[Status]] = {}
+    for _ in range(3000):
+        clock.now += chance.uniform(0, 3)
+        worker = chance.choice(sorted(holding))
+        dead: list[str] = []
+        if holding[worker] & poison:
+            del holding[worker]
+            dead, holding[f"{worker}+"] = [worker], set()
+        elif chance.random() < 0.8:
+            done = [name for name in holding[worker] if chance.random() < 0.5]
+            holding[worker].difference_update(done)
+            want = 4 - len(holding[worker])
+            loans = queue.serve(worker, sorted(holding[worker]), [outcome(name) for name in done], want)
+            holding[worker].update(lent.id for lent in loans.clips)
+        for o in queue.exchange([todo.pop() for _ in range(min(2, len(todo)))], dead).outcomes:
+            ended.setdefault(o.clip_id, set()).add(o.status)
+    assert ended == {str(n): {Status.FAILED if str(n) in poison else Status.SPOKEN} for n in range(50)}
     assert queue.exchange().lent == 0

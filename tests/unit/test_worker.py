@@ -2,12 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
+import soundfile as sf
 
-from cluster_tts.errors import JobError
+from cluster_tts.clips import Clips
+from cluster_tts.errors import JobError, RetryLater
+from cluster_tts.job import Job
+from cluster_tts.limiter import Limiter, LimiterGate
 from cluster_tts.model import Clip, Outcome, Status
+from cluster_tts.providers.base import Spoken
+from cluster_tts.quota import Limits
+from cluster_tts.synthesis import Synthesis
 from cluster_tts.task_queue import Loans, TaskQueue
 from cluster_tts.worker import LEASE_S, Worker
 from tests.simulated import now, simulate
@@ -36,6 +45,12 @@ class SlowSynthesis:
             clip_id=clip.id, document=clip.document, chunk_index=clip.chunk_index,
             attempt=1, status=Status.FAILED, characters=1,
         )  # fmt: skip
+
+    def stop(self) -> None:
+        pass
+
+    def is_asking(self, clip_id: str) -> bool:
+        return True
 
     async def aclose(self) -> None:
         self.closed = True
@@ -95,3 +110,58 @@ def test_a_job_error_ends_the_worker() -> None:
     with pytest.raises(JobError, match="key was refused"):
         work(5, 2, synthesis)
     assert synthesis.closed
+
+
+class SlowVoice:
+    """Speaks for 10 s, and counts how often it was asked."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked = 0
+
+    async def prepare(self) -> None:
+        pass
+
+    async def speak(self, text: str, target: Path) -> Spoken:
+        self.asked += 1
+        await asyncio.sleep(10)
+        if self.error:
+            raise self.error
+        sf.write(target, np.full(16_000, 1000, np.int16), 8000, format="WAV")
+        return Spoken()
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("error", "close_after_s", "expected"),
+    [
+        (None, 5, [Status.SPOKEN]),
+        (RetryLater("busy", after_s=0.01), 5, [Status.RETRIED]),
+        (RetryLater("busy"), 10.2, [Status.RETRIED]),
+    ],
+)
+def test_once_the_queue_is_closed_no_request_begins_and_the_one_that_has_left_is_finished(
+    tmp_path: Path, error: Exception | None, close_after_s: float, expected: list[Status]
+) -> None:
+    """Clips that wait at the gate or pause before another attempt are held no longer."""
+    voice = SlowVoice(error)
+    clips = 3 if close_after_s < 10 else 1
+
+    async def main() -> tuple[list[Outcome], float]:
+        clock = asyncio.get_running_loop().time
+        tasks = Tasks(TaskQueue(LEASE_S, clock=clock))
+        tasks.queue.exchange([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(clips)])
+        gate = LimiterGate(Limiter(clock), "a", Limits(in_flight=1), "w")
+        synthesis = Synthesis(cast(Any, voice), gate, Clips(tmp_path, "wav"), Job())
+        working = asyncio.create_task(Worker("w", tasks, synthesis, 3).run())
+        await asyncio.sleep(close_after_s)
+        tasks.queue.close()
+        await working
+        return list(tasks.queue.exchange().outcomes), now() - 1000.0
+
+    outcomes, took = simulate(main())
+    assert voice.asked == 1
+    assert [outcome.status for outcome in outcomes] == expected
+    assert took < 12
