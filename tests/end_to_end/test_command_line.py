@@ -1,5 +1,6 @@
 """The program as people use it, with the cheapest voice, in this process; and the same from Python."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -380,3 +381,45 @@ def test_settings_from_python_mean_what_they_are(in_folder: Path) -> None:
     settings = {**SETTINGS, "out": Path("no"), "quota.account": "on", "stitching.sample_rate": None}
     assert package.run("texts", settings=settings).out == Path("no")
     assert 'account: "on"' in (in_folder / "no/job.yaml").read_text().replace("'", '"')
+
+
+def test_a_run_that_fails_says_so_in_report_json_over_what_an_earlier_run_said(
+    cluster_tts: ClusterTts, tmp_path: Path
+) -> None:
+    assert cluster_tts("run", "texts", *TONE).exit_code == 0
+    assert cluster_tts("run", "nowhere", *TONE).exit_code == 2
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert (report["status"], report["exit_code"]) == ("failed", 2)
+    assert "'nowhere' does not exist" in report["message"]
+    assert cluster_tts("run", "texts", *TONE).exit_code == 0
+    assert json.loads((tmp_path / "out/report.json").read_text())["status"] == "whole"
+
+
+def test_audio_of_a_text_that_cannot_be_read_any_more_does_not_stay(cluster_tts: ClusterTts, tmp_path: Path) -> None:
+    cluster_tts("run", "texts", *TONE)
+    cluster_tts("stitch", "out", "stitching.format=flac")
+    (tmp_path / "texts/one.txt").write_bytes(b"\0\0\0binary")
+    assert cluster_tts("run", "texts", *TONE, "stitching.format=flac").exit_code == 3
+    left = sorted(path.name for path in (tmp_path / "out/documents").glob("one.*"))
+    assert left == [], "neither the newest audio nor that of an earlier format"
+    assert (tmp_path / "out/documents/two.flac").is_file()
+
+
+async def test_a_cancelled_run_stops_speaking_and_is_recorded_as_interrupted(tmp_path: Path) -> None:
+    running = asyncio.create_task(
+        package.run_async(
+            tmp_path / "texts", tmp_path / "out", {**SETTINGS, "provider.options.latency_s": 0.2, "workers.slots": 1}
+        )
+    )
+    clips = tmp_path / "out" / "clips"
+    while not list(clips.rglob("*.wav")):  # noqa: ASYNC110 - a file tells no event
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    made = len(list(clips.rglob("*.wav")))
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert (report["status"], report["exit_code"]) == ("interrupted", 75)
+    await asyncio.sleep(0.5)  # two more would have been spoken by now
+    assert len(list(clips.rglob("*.wav"))) == made
+    assert len({o.clip_id for o in outcomes(tmp_path / "out") if o.status is Status.SPOKEN}) == made
