@@ -73,7 +73,7 @@ def distinct(plan: PlanLocation) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--copies", type=int, default=3, help="how often the sample is spoken (3: more than 60 s)")
+    parser.add_argument("--copies", type=int, default=4, help="how often the sample is spoken (4: more than 60 s)")
     copies = parser.parse_args().copies
     with tempfile.TemporaryDirectory() as folder:
         source, texts = Path(folder, "text.txt"), Path(folder, "chunks.json")

@@ -27,7 +27,7 @@ from cluster_tts.workload import Plan
 
 log = logging.getLogger(__name__)
 
-TICK_S = 0.1
+TICK_S = 0.2  # each look costs the queue and the driver a few milliseconds of a core that could speak
 MOST_MENDINGS = 3  # of one document whose clips turn out damaged, so that a dying disk ends the run
 
 
