@@ -26,7 +26,7 @@ texts = st.text(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(texts, st.integers(1, 60), st.sampled_from(sorted(MEASURES)))
 @example("a. " * 50, 4, "codepoint")
 @example("👨‍👩‍👧‍👦" * 3, 5, "byte")
@@ -119,7 +119,7 @@ def test_earlier_chunks_over_a_smaller_limit_are_not_kept() -> None:
     assert all(len(p.strip()) <= 100 for p in Cutter(100, "en", earlier=Cutter(400, "en").cut(text)).cut(text))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.sampled_from([*NUMBERED, "Yes.", "No!"]), max_size=30), st.lists(st.sampled_from(NUMBERED), max_size=30)
 )

@@ -43,7 +43,7 @@ def fixed(arrivals: list[tuple[float, int]], weigh: Callable[[int], int], phase:
     return max(counts.values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.integers(1, 12),
     st.lists(st.tuples(st.integers(1, 40), st.floats(0, GUARD * 0.999)), min_size=1, max_size=60),
@@ -59,7 +59,7 @@ def test_no_window_holds_more_requests_than_the_limit_however_it_is_counted(
     assert fixed(arrivals, lambda cost: 1, phase) <= limit
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.integers(40, 200),
     st.lists(st.tuples(st.integers(1, 40), st.floats(0, GUARD * 0.999)), min_size=1, max_size=60),
