@@ -6,12 +6,14 @@ one changed sentence buys one chunk. A chunk never crosses a paragraph unless ``
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from itertools import accumulate, pairwise
+from dataclasses import dataclass
+from itertools import accumulate, chain, pairwise
+from typing import Protocol, TypeVar
 
 import regex
 from sentencex import segment
 
-from cluster_tts.job import ChunkingSettings
+from cluster_tts.job import ChunkingSettings, ModelFacts
 from cluster_tts.model import Chunk, Paragraph
 
 Measure = Callable[[str], int]
@@ -28,27 +30,60 @@ CLAUSE = re.compile(r"(?<=[,;:—–،؛])\s+|(?<=[—、，；：。！？])") 
 SPACE = re.compile(r"(?<=\s)(?=\S)")
 GRAPHEME = regex.compile(r"\X")
 LETTER_OR_DIGIT = re.compile(r"[^\W_]")
-KEPT_FROM = 4  # an earlier chunk shorter than limit / 4 is not worth bending the cuts for
+KEPT_FROM = 1 / 4  # an earlier chunk that fills less of a request is not worth bending the cuts for
 PREFIX = 24
+UNKNOWN_MODEL = ModelFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What one request can carry: so many code points and, where its model has a limit, so many of the model's units.
+
+    Both are sums over characters, so sizes of parts add up to that of the whole.
+    """
+
+    characters: int
+    units: int | None = None
+    measure: Measure = len
+
+    @classmethod
+    def of(cls, settings: ChunkingSettings, model: ModelFacts) -> "Room":
+        """What the user asks for, within what the model takes."""
+        return cls(settings.max_characters, model.max_characters, MEASURES[model.unit])
+
+    def size(self, text: str) -> tuple[int, int]:
+        """Code points, and the model's units where they count."""
+        return len(text), 0 if self.units is None else self.measure(text)
+
+    def share(self, characters: int, units: int) -> float:
+        """How much of a request this takes up: above 1, it is too long."""
+        return max(characters / self.characters, 0 if self.units is None else units / self.units)
+
+    def share_of(self, text: str) -> float:
+        return self.share(*self.size(text))
+
+    def holds(self, text: str) -> bool:
+        return self.share_of(text) <= 1
 
 
 def chunk(
     document: str,
     paragraphs: Iterable[Paragraph],
     settings: ChunkingSettings,
-    measure: Measure = len,
+    model: ModelFacts = UNKNOWN_MODEL,
     earlier: Iterable[str] = (),
 ) -> Iterator[Chunk]:
     """The chunks of a document, in reading order; their texts put together are the text of ``paragraphs``.
 
     Args:
         document: the name the chunks carry.
-        measure: how the provider counts characters; no chunk measures more than ``settings.max_characters``.
+        model: what the voice's model can take; no chunk is longer than that, nor than ``settings`` say.
         earlier: texts of the chunks of an earlier plan for this document, whose cuts are kept where they still fit.
     """
-    cutter = Cutter(settings.max_characters, settings.language, measure, earlier)
+    room = Room.of(settings, model)
+    cutter = Cutter(room, settings.language, earlier)
     index = 0
-    for number, text in _joined(paragraphs, settings, measure):
+    for number, text in _joined(paragraphs, room) if settings.join_paragraphs else _single(paragraphs):
         for piece in cutter.cut(text):
             spoken = piece.strip()
             if spoken:
@@ -56,15 +91,58 @@ def chunk(
                 index += 1
 
 
-def _joined(paragraphs: Iterable[Paragraph], settings: ChunkingSettings, measure: Measure) -> Iterator[tuple[int, str]]:
-    """Paragraphs with their numbers; with ``join_paragraphs`` as many to a text as one request can carry."""
+class Spoken(Protocol):
+    """A chunk, planned or not."""
+
+    @property
+    def text(self) -> str: ...
+
+
+S = TypeVar("S", bound=Spoken)
+
+
+def in_context(chunks: Iterable[S], characters: int) -> Iterator[tuple[S, str, str]]:
+    """Each chunk of a document with the end of the one before it and the beginning of the one after it.
+
+    Of either at most so many characters, whole words where there are words. Holds three chunks, not the document.
+    """
+    before, here = "", None
+    for after in chain(chunks, [None]):
+        if here is not None:
+            yield here, before, _beginning(after.text, characters) if after is not None else ""
+            before = _end(here.text, characters)
+        here = after
+
+
+def _beginning(text: str, characters: int) -> str:
+    part = text[:characters]
+    if len(text) <= characters or not part or text[characters].isspace() or part[-1].isspace():
+        return part.strip()
+    return part.rsplit(None, 1)[0]
+
+
+def _end(text: str, characters: int) -> str:
+    part = text[max(0, len(text) - characters) :]
+    if len(text) <= characters or not part or text[-characters - 1].isspace() or part[0].isspace():
+        return part.strip()
+    return part.split(None, 1)[-1]
+
+
+def _single(paragraphs: Iterable[Paragraph]) -> Iterator[tuple[int, str]]:
+    """Paragraphs with their numbers."""
+    for number, paragraph in enumerate(paragraphs):
+        yield number, paragraph.text
+
+
+def _joined(paragraphs: Iterable[Paragraph], room: Room) -> Iterator[tuple[int, str]]:
+    """Paragraphs with their numbers, as many to a text as one request can carry."""
     waiting: tuple[int, str] | None = None
     for number, paragraph in enumerate(paragraphs):
         if waiting is None:
             waiting = number, paragraph.text
             continue
         together = f"{waiting[1]}\n{paragraph.text}"
-        if settings.join_paragraphs and measure(together) <= settings.max_characters:
+        if room.holds(together):
             waiting = waiting[0], together
         else:
             yield waiting
@@ -74,26 +152,25 @@ def _joined(paragraphs: Iterable[Paragraph], settings: ChunkingSettings, measure
 
 
 class Cutter:
-    """Cuts texts into pieces of at most ``limit``, preferring the cuts of earlier pieces where they still fit."""
+    """Cuts texts into pieces that ``room`` holds, preferring the cuts of earlier pieces where they still fit."""
 
-    def __init__(self, limit: int, language: str, measure: Measure = len, earlier: Iterable[str] = ()) -> None:
-        self.limit = limit
+    def __init__(self, room: Room, language: str, earlier: Iterable[str] = ()) -> None:
+        self.room = room
         self.language = language
-        self.measure = measure
         self._earlier: dict[str, list[str]] = {}
         for text in earlier:
-            if limit / KEPT_FROM <= measure(text) <= limit:
+            if KEPT_FROM <= room.share_of(text) <= 1:
                 self._earlier.setdefault(text[:PREFIX], []).append(text)
 
     def cut(self, text: str) -> list[str]:
         """Slices of ``text``, white space included, that put together give it back.
 
-        Sentences are packed greedily; a sentence over the limit is cut at clause marks, then at spaces, then between
-        graphemes, and only where one grapheme alone is over the limit inside it.
+        Sentences are packed greedily; a sentence that is too long is cut at clause marks, then at spaces, then between
+        graphemes, and only where one grapheme alone is too long inside it.
         """
-        if not self._earlier and self.measure(text) <= self.limit:
+        if not self._earlier and self.room.holds(text):
             return [text]
-        atoms = _glue_signs(list(self._atoms(text)), self.limit, self.measure)
+        atoms = _glue_signs(list(self._atoms(text)), self.room)
         ends = list(accumulate(map(len, atoms)))
         pieces: list[str] = []
         start = first = 0
@@ -106,7 +183,7 @@ class Cutter:
     def _packed_end(self, text: str, start: int, ends: list[int], first: int) -> int:
         """How many atoms are used up once as many as fit are packed, stopping where an earlier piece begins."""
         last = first + 1
-        while last < len(ends) and self.measure(text[start : ends[last]].rstrip()) <= self.limit:
+        while last < len(ends) and self.room.holds(text[start : ends[last]].rstrip()):
             if self._earlier_end(text, ends[last - 1], ends, last):
                 break
             last += 1
@@ -127,30 +204,31 @@ class Cutter:
     def _atoms(self, text: str) -> Iterator[str]:
         """The smallest pieces that packing works with: sentences, or parts of those that are too long."""
         for sentence in _sentences(text, self.language):
-            yield from self._within_limit(sentence, (_at(CLAUSE), _at(SPACE), _graphemes, list))
+            yield from self._small_enough(sentence, (_at(CLAUSE), _at(SPACE), _graphemes, list))
 
-    def _within_limit(self, text: str, ways: tuple[Callable[[str], list[str]], ...]) -> Iterator[str]:
-        if self.measure(text.rstrip()) <= self.limit:
+    def _small_enough(self, text: str, ways: tuple[Callable[[str], list[str]], ...]) -> Iterator[str]:
+        if self.room.holds(text.rstrip()):
             yield text
             return
         for part in self._packed(ways[0](text)):
             if len(ways) > 1:
-                yield from self._within_limit(part, ways[1:])
+                yield from self._small_enough(part, ways[1:])
             else:
                 yield part
 
     def _packed(self, parts: list[str]) -> Iterator[str]:
-        """Neighbouring parts put together as long as they stay within the limit."""
+        """Neighbouring parts put together as long as there is room for them."""
         pack: list[str] = []
-        size = 0
+        characters = units = 0
         for part in parts:
-            # Measures are sums over characters, so a running total replaces measuring every prefix again.
-            length = self.measure(part)
-            if pack and size + length - _trailing(part) > self.limit:
+            # Sizes add up, so running totals replace measuring every prefix again. A trailing blank is not sent.
+            length, cost = self.room.size(part)
+            blanks = _trailing(part)
+            if pack and self.room.share(characters + length - blanks, units + cost - blanks) > 1:
                 yield "".join(pack)
-                pack, size = [], 0
+                pack, characters, units = [], 0, 0
             pack.append(part)
-            size += length
+            characters, units = characters + length, units + cost
         if pack:
             yield "".join(pack)
 
@@ -185,11 +263,11 @@ def _trailing(part: str) -> int:
     return len(part) - len(part.rstrip())
 
 
-def _glue_signs(atoms: list[str], limit: int, measure: Measure) -> list[str]:
+def _glue_signs(atoms: list[str], room: Room) -> list[str]:
     """Atoms with nothing to speak in them (a closing quote, an ellipsis) joined to the one before, where it fits."""
     glued: list[str] = []
     for atom in atoms:
-        if glued and not LETTER_OR_DIGIT.search(atom) and measure((glued[-1] + atom).rstrip()) <= limit:
+        if glued and not LETTER_OR_DIGIT.search(atom) and room.holds((glued[-1] + atom).rstrip()):
             glued[-1] += atom
         else:
             glued.append(atom)

@@ -1,25 +1,32 @@
 """The job: every setting as a frozen dataclass, loaded in layers.
 
-``conf/default.yaml`` < ``conf/provider/<name>.yaml`` < ``-c`` files < environment < ``key=value``. A key nobody
-knows and a value of the wrong type are refused by name. Nothing past this module has heard of OmegaConf.
+``conf/default.yaml`` < ``conf/provider/<name>.yaml`` < the plan < ``-c`` files < environment < ``key=value``. A key
+nobody knows and a value of the wrong type are refused by name. Nothing past this module has heard of OmegaConf.
 """
 
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from copy import deepcopy
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import yaml
 from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfig, OmegaConf, StringNode
 from omegaconf.errors import OmegaConfBaseException
 
+from cluster_tts.catalogue import with_inputs, with_plan, without_published
 from cluster_tts.errors import JobError, nearest
-from cluster_tts.job import Job, check_ranges
+from cluster_tts.job import CatalogueSettings, Job, LimitFacts, ModelFacts, PlanFacts
+from cluster_tts.ranges import check_ranges
 
 ENV_PREFIX = "CLUSTER_TTS_"
 ENV_OTHER = {"CLUSTER_TTS_STATE_DIR"}  # of this program, but no settings
+MOST_NAMED = 12  # keys in one message
+NO_TEXT, NOT_BARE = ("", "null", "~"), ("'", '"', "[", "{")
+TABLES = {"catalogue.models", "catalogue.plans", "catalogue.plans.*.groups"}  # whose entries have names of their own
+FREE = {"provider.options", "provider.inputs", "catalogue.models.*.inputs"}  # whose content is the provider's
 
 
 def conf_dir() -> Path:
@@ -37,47 +44,68 @@ def load(
 
     Args:
         files: YAML files, the later over the earlier (``-c``).
-        overrides: ``key=value`` in dotted form, or values by dotted key, over everything else.
+        overrides: ``key=value`` in dotted form, or values by dotted key, over everything else. A name with a dot in it
+            goes into brackets: ``catalogue.models[sonic-3.5].unit=byte``.
         environ: where ``CLUSTER_TTS_A__B`` variables are looked up; the process's own by default.
 
     Raises:
         JobError: an unreadable file, an unknown key (with the nearest valid one), a value of the wrong type or out
-            of its range; the message names the key and the layer it came from.
+            of its range, an unknown plan; the message names the key and, where it can, the layer it came from.
     """
     given = [
         *((_read_yaml(Path(file)), f"in {file}") for file in files),
         *_environment(os.environ if environ is None else environ),
         *((_override(each), "on the command line" if isinstance(each, str) else "in settings") for each in overrides),
     ]
-    config = _merge(_schema(), _read_yaml(conf_dir() / "default.yaml"), "in conf/default.yaml")
-    provider = config
+    config = _published(_provider_name(given))
+    keys: set[str] = set()
     for layer, origin in given:
-        provider = _merge(provider, layer, origin)
-    try:
-        name = str(provider.provider.name)
-    except OmegaConfBaseException as error:
-        raise _refused(error) from None
-    of_provider = conf_dir() / "provider" / f"{name}.yaml"
-    if of_provider.is_file():
-        config = _merge(config, _read_yaml(of_provider), f"in conf/provider/{name}.yaml")
-    for layer, origin in given:
-        config = _merge(config, layer, origin)
+        keys |= _merge(config, layer, origin)
     try:
         job = cast(Job, OmegaConf.to_object(config))
     except OmegaConfBaseException as error:
         raise _refused(error) from None
     check_ranges(job)
-    return job
+    return with_inputs(with_plan(job, given=keys))
 
 
 def to_yaml(job: Job) -> str:
-    """The resolved job as YAML, as saved beside the manifest."""
-    return OmegaConf.to_yaml(OmegaConf.structured(job))
+    """The job as YAML, as saved beside the manifest: ``load`` makes the same of it."""
+    return OmegaConf.to_yaml(OmegaConf.structured(without_published(job)))
+
+
+def _provider_name(given: Sequence[tuple[DictConfig, str]]) -> str:
+    """Which provider the layers name; its own file cannot say so, but decides what they are laid over."""
+    config = _published(None)
+    for layer, origin in given:
+        if "provider" in layer:
+            _merge(config, layer, origin)
+    try:
+        return str(config.provider.name)
+    except OmegaConfBaseException as error:
+        raise _refused(error) from None
+
+
+def _published(provider: str | None) -> DictConfig:
+    """The settings as they come with the package, for the caller to change; ``provider``'s own among them."""
+    paths = [conf_dir() / "default.yaml"]
+    if provider is not None and (of_provider := conf_dir() / "provider" / f"{provider}.yaml").is_file():
+        paths.append(of_provider)
+    return deepcopy(_read_published(*((path, path.stat().st_mtime_ns) for path in paths)))
+
+
+@lru_cache(maxsize=32)
+def _read_published(*files: tuple[Path, int]) -> DictConfig:
+    """The files one over the other. Kept, since catalogues are long and reading one takes longer than all the rest."""
+    config = deepcopy(_schema())
+    for path, _ in files:
+        _merge(config, _read_yaml(path), f"in conf/{path.relative_to(conf_dir())}")
+    return config
 
 
 @cache
 def _schema() -> DictConfig:
-    """Every setting with its type. Merging copies it, so that one serves for all."""
+    """Every setting with its type."""
     config = OmegaConf.structured(Job)
     _thaw(config)
     return cast(DictConfig, config)
@@ -92,70 +120,95 @@ def _thaw(config: DictConfig) -> None:
             _thaw(node)
 
 
-def _merge(config: DictConfig, layer: DictConfig, origin: str) -> DictConfig:
-    for key in _keys(layer):
-        if not _known(key):
-            raise JobError(
-                f"unknown setting '{key}' {origin}: {_hint(key)} ({conf_dir() / 'default.yaml'} has them all)"
-            )
-        if key in TEXTS and _is_truth(layer, key):
-            raise JobError(f"'{key}' {origin}: YAML takes yes, no, on and off for truth values; put it in quotes")
+class _Setting(NamedTuple):
+    """One setting of a layer: its key as it is written there, the same with ``*`` for names in tables, and its node."""
+
+    key: str
+    kind: str
+    node: Any
+
+
+def _settings(layer: DictConfig, key: str = "", kind: str = "") -> Iterator[_Setting]:
+    for name in layer:
+        node = layer._get_node(name)
+        setting = _Setting(f"{key}{name!s}", f"{kind}{'*' if kind[:-1] in TABLES else name!s}", node)
+        if isinstance(node, DictConfig) and setting.kind not in FREE and not node._is_none() and len(node):
+            yield from _settings(node, f"{setting.key}.", f"{setting.kind}.")
+        else:
+            yield setting
+
+
+def _merge(config: DictConfig, layer: DictConfig, origin: str) -> set[str]:
+    """Lay ``layer`` over ``config``; the keys that it sets."""
+    settings = {setting.key: setting for setting in _settings(layer)}
+    for setting in settings.values():
+        _check(setting, origin)
     try:
-        return cast(DictConfig, OmegaConf.merge(config, layer))
+        OmegaConf.unsafe_merge(config, deepcopy(layer))  # unsafe for what is laid over: it cannot be used again
     except OmegaConfBaseException as error:
-        key = re.sub(r"\[\d+\]$", "", str(error.full_key or ", ".join(_keys(layer))))
-        given = OmegaConf.select(layer, key, throw_on_resolution_failure=False)
-        raise JobError(f"'{key}' {origin} is {_shown(given)}: {_wanted(key)}") from None
+        culprit = settings.get(re.sub(r"\[\d+\]$", "", str(error.full_key)))
+        if culprit is None:
+            raise JobError(f"'{error.full_key}' {origin}: {str(error).splitlines()[0]}") from None
+        raise JobError(
+            f"'{culprit.key}' {origin} is {_shown(culprit.node)}: {_wanted(culprit.kind, culprit.key)}"
+        ) from None
+    return set(settings)
+
+
+def _check(setting: _Setting, origin: str) -> None:
+    """Raise ``JobError`` for a key nobody knows, and for what is no text or no section but should be."""
+    key, kind, node = setting
+    if kind not in ALL_KEYS and kind not in SECTIONS:
+        raise JobError(
+            f"unknown setting '{key}' {origin}: {_hint(key, kind)} ({conf_dir() / 'default.yaml'} has them all)"
+        )
+    if kind in SECTIONS and not (isinstance(node, DictConfig) and not node._is_none()):
+        raise JobError(f"'{key}' {origin} is {_shown(node)}: {_wanted(kind, key)}")
+    if kind in TEXTS and isinstance(node._value(), bool):
+        raise JobError(f"'{key}' {origin}: YAML takes yes, no, on and off for truth values; put it in quotes")
 
 
 def _refused(error: OmegaConfBaseException) -> JobError:
     return JobError(f"'{error.full_key}': {str(error).splitlines()[0]}")
 
 
-def _hint(key: str) -> str:
+def _hint(key: str, kind: str) -> str:
     """The nearest valid key: one that lacks its section only (``voice``), else one that looks like it."""
+    section, _, name = kind.rpartition(".")
+    if "*" in section:
+        if section in SECTIONS:
+            return nearest(name, [known.removeprefix(f"{section}.") for known in _keys_of(section)])
+        table = max((table for table in TABLES if kind.startswith(f"{table}.*.")), key=len)
+        return f"a name with a dot in it goes into brackets, as in {table}[sonic-3.5]"
     whole = [known for known in ALL_KEYS if known.endswith(f".{key}")]
     return f"did you mean {' or '.join(whole)}?" if whole else nearest(key, ALL_KEYS)
 
 
-def _shown(value: Any) -> str:
-    return "null" if value is None else repr(OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
+def _shown(node: Any) -> str:
+    value = (
+        node._value() if not OmegaConf.is_config(node) else None if node._is_none() else OmegaConf.to_container(node)
+    )
+    return "null" if value is None else repr(value)
 
 
-def _wanted(key: str) -> str:
-    """What the setting ``key`` takes, in words."""
-    section, _, name = key.rpartition(".")
-    node: Any = (OmegaConf.select(_schema(), section) if section else _schema())._get_node(name)
-    if key in SECTIONS:
-        return f"it is a section, set {' or '.join(known for known in ALL_KEYS if known.startswith(f'{key}.'))}"
+def _wanted(kind: str, key: str) -> str:
+    """What the setting takes, in words."""
+    if kind in SECTIONS:
+        known = [each.replace(kind, key, 1).replace("*", "<name>") for each in _keys_of(kind)]
+        more = ", ..." if len(known) > MOST_NAMED else ""
+        return f"it is a section, set {' or '.join(known[:MOST_NAMED])}{more}"
+    node = _known(kind)
     if isinstance(node, DictConfig):
         return f"must be names with values, as in {key}.speed=1.2"
     kinds = {IntegerNode: "a whole number", FloatNode: "a number", BooleanNode: "true or false", StringNode: "a text"}
-    wanted = kinds.get(type(node), "a list of numbers" if isinstance(node, ListConfig) else "a whole number or a word")
+    wanted = kinds.get(type(node), "a whole number or a word")
+    if isinstance(node, ListConfig):
+        wanted = f"a list of {'names' if node._metadata.element_type is str else 'numbers'}"
     return f"must be {wanted}, or null" if node._is_optional() else f"must be {wanted}"
 
 
-def _keys(layer: DictConfig, prefix: str = "") -> Iterator[str]:
-    for key in layer:
-        name = f"{prefix}{key!s}"
-        node = layer._get_node(key)
-        if isinstance(node, DictConfig) and name != "provider.options" and not node._is_none():
-            yield from _keys(node, f"{name}.") if len(node) else iter([name])
-        else:
-            yield name
-
-
-def _is_text(key: str) -> bool:
-    section, _, name = key.rpartition(".")
-    return isinstance((OmegaConf.select(_schema(), section) if section else _schema())._get_node(name), StringNode)
-
-
-def _is_truth(layer: DictConfig, key: str) -> bool:
-    return isinstance(OmegaConf.select(layer, key, throw_on_resolution_failure=False), bool)
-
-
-def _known(key: str) -> bool:
-    return key in ALL_KEYS or key in SECTIONS or key.startswith("provider.options.")
+def _keys_of(section: str) -> list[str]:
+    return [known for known in ALL_KEYS if known.startswith(f"{section}.")]
 
 
 def _read_yaml(path: Path) -> DictConfig:
@@ -168,7 +221,7 @@ def _read_yaml(path: Path) -> DictConfig:
         raise JobError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, DictConfig):
         raise JobError(f"'{path}' is a list: settings are written as 'key: value' lines")
-    return content
+    return _literal(content)
 
 
 def _override(given: str | Mapping[str, Any]) -> DictConfig:
@@ -180,16 +233,35 @@ def _override(given: str | Mapping[str, Any]) -> DictConfig:
             OmegaConf.update(layer, key, os.fspath(value) if isinstance(value, Path) else value)
         except (OmegaConfBaseException, ValueError) as error:
             raise JobError(f"'{key}' is {value!r}, which cannot be read: {str(error).splitlines()[0]}") from None
-    return layer
+    return _literal(layer)
 
 
 def _dotted(text: str) -> DictConfig:
     if "=" not in text:
         raise JobError(f"cannot read '{text}' as key=value: there is no '='")
+    key, _, value = text.partition("=")
     try:
-        return OmegaConf.from_dotlist([text])
+        if key in TEXTS and value not in NO_TEXT and value[0] not in NOT_BARE:
+            layer = OmegaConf.create()
+            OmegaConf.update(layer, key, value)  # as it stands: YAML would make 83 of 0123, and 750 of 12:30
+            return _literal(layer)
+        return _literal(OmegaConf.from_dotlist([text]))
     except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         raise JobError(f"cannot read '{text}' as key=value: {' '.join(str(error).split())}") from None
+
+
+def _literal(layer: DictConfig) -> DictConfig:
+    """``layer`` with every text meaning itself: nothing is put in for ``${...}``, least of all a key for its name."""
+    content = OmegaConf.to_container(layer, resolve=False)
+    return layer if "${" not in str(content) else OmegaConf.create(_escaped(content))
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _escaped(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_escaped(each) for each in value]
+    return value.replace("${", "\\${") if isinstance(value, str) else value
 
 
 def _environment(environ: Mapping[str, str]) -> Iterator[tuple[DictConfig, str]]:
@@ -199,6 +271,22 @@ def _environment(environ: Mapping[str, str]) -> Iterator[tuple[DictConfig, str]]
             yield _dotted(f"{key}={environ[name]}"), f"in the environment ({name})"
 
 
-ALL_KEYS = tuple(_keys(_schema()))
-TEXTS = {key for key in ALL_KEYS if _is_text(key)}
-SECTIONS = {key.rpartition(".")[0] for key in ALL_KEYS if "." in key}
+@cache
+def _every_setting() -> DictConfig:
+    """A configuration that has every setting once; ``*`` stands for the names in tables."""
+    plans = {"*": PlanFacts(groups={"*": LimitFacts()})}
+    return cast(
+        DictConfig, OmegaConf.structured(Job(catalogue=CatalogueSettings(models={"*": ModelFacts()}, plans=plans)))
+    )
+
+
+def _known(kind: str) -> Any:
+    node: Any = _every_setting()
+    for name in kind.split("."):
+        node = node._get_node(name)
+    return node
+
+
+ALL_KEYS = tuple(setting.kind for setting in _settings(_every_setting()))
+TEXTS = {kind for kind in ALL_KEYS if isinstance(_known(kind), StringNode)}
+SECTIONS = {kind[: dot.start()] for kind in ALL_KEYS for dot in re.finditer(r"\.", kind)}

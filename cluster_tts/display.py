@@ -18,13 +18,15 @@ from rich.text import Text
 from cluster_tts.report import clock
 
 if TYPE_CHECKING:
+    from cluster_tts.model import Voice
     from cluster_tts.pipeline import Progress
     from cluster_tts.report import Report
-    from cluster_tts.workload import Summary
+    from cluster_tts.workload import PlanSummary, Summary
 
 PLAIN_EVERY_S = 5.0
 SETTLE_S = 3.0  # a rate measured over less says nothing, nor does an ETA made of it
 MOST_LINES = 20  # of a kind; the report has all
+UNIT_NAMES = {"codepoint": "characters", "utf16": "UTF-16 units", "byte": "bytes"}
 UNWRAPPED = 10_000  # columns where there is no terminal to wrap for
 # What would break a line or command a terminal: file names and what servers answer may hold anything.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -72,6 +74,64 @@ def show_plan(summary: "Summary") -> None:
         f"{summary.clips_there:,} of {summary.clips:,} clips are there already; "
         f"{summary.characters_to_speak:,} characters are to be spoken"
     )
+    if summary.requests_to_speak:
+        for line in cost_lines(summary):
+            console.say(line)
+        if summary.plans:
+            console.print(_plans_table(summary))
+    for line in (*summary.notes, *(f"warning: {warning}" for warning in summary.warnings)):
+        console.say(line)
+
+
+def cost_lines(summary: "Summary") -> Iterator[str]:
+    """What speaking costs and how long it takes, as far as that is known."""
+    if summary.cost_usd is not None:
+        prices = f" (prices of {summary.price_read_on})" if summary.price_read_on else ""
+        about = "" if 0 < summary.cost_usd < 0.01 else "about "
+        yield f"cost: {about}{dollars(summary.cost_usd)}{prices}"
+    elif summary.cost_note:
+        yield f"cost: {summary.cost_note}"
+    if summary.time_s is not None:
+        asked = f"{summary.requests_to_speak:,} requests"
+        if summary.unit != "codepoint":
+            asked += f" with {summary.units_to_speak:,} {UNIT_NAMES[summary.unit]}"
+        yield f"time: at least {clock(summary.time_s)} at this quota, for {asked}"
+
+
+def dollars(usd: float) -> str:
+    return "<$0.01" if 0 < usd < 0.01 else f"${usd:,.2f}"
+
+
+def _plans_table(summary: "Summary") -> Table:
+    """The same work on each plan of the provider; columns of which nothing is known are left out."""
+    columns: tuple[tuple[str, Callable[[PlanSummary], str]], ...] = (
+        ("requests/min", lambda plan: _number(plan.requests_per_minute)),
+        (f"{UNIT_NAMES[summary.unit]}/min", lambda plan: _number(plan.characters_per_minute)),
+        ("at once", lambda plan: _number(plan.max_concurrent_requests)),
+        ("time", lambda plan: clock(plan.time_s)),
+        ("cost", lambda plan: "" if plan.cost_usd is None else dollars(plan.cost_usd)),
+        ("$/month", lambda plan: _number(plan.usd_per_month)),
+        ("its credits used", lambda plan: "" if plan.months is None else f"{plan.months:,.0%}"),
+    )
+    shown = [(name, cell) for name, cell in columns if any(map(cell, summary.plans))]
+    table = Table("plan", box=None, pad_edge=False)
+    for name, _ in shown:
+        table.add_column(name, justify="right")
+    for plan in summary.plans:
+        table.add_row(one_line(plan.name), *(cell(plan) for _, cell in shown))
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.10g}"
+
+
+def show_voices(voices: Sequence["Voice"]) -> None:
+    """Voices on stdout, in a table; what the first column has is what ``provider.voice`` takes."""
+    table = Table("voice", "name", "language", "description", box=None, pad_edge=False)
+    for voice in voices:
+        table.add_row(*map(one_line, (voice.id, voice.name, voice.language, voice.description)))
+    PlainConsole().print(table)
 
 
 def show_report(report: "Report") -> None:
@@ -92,6 +152,7 @@ def show_outcome(report: "Report", console: PlainConsole, out: Path | None = Non
         f"{report.status}: {totals['documents_whole']} of {totals['documents']} documents whole, "
         f"{clock(totals['document_audio_s'])} of audio; clips spoken {totals['spoken']}, found {totals['found']}, "
         f"failed {totals['failed']}, tried again {totals['retried']}; {clock(totals['run_s'])} of work"
+        + (f"; about {dollars(totals['cost_usd'])}" if totals["cost_usd"] else "")
     )
     lacking = [line for line in report.documents if line.status in ("incomplete", "unreadable")]
     _say_bad(console, [(line.name, line.status, line.error or f"{line.missing} clips missing") for line in lacking])

@@ -2,7 +2,8 @@
 
     CTTSError
     ├── JobError          stop the run: nothing that follows can succeed (exit 2)
-    │   └── Interrupted   stop the run, but the same command continues it (exit 75)
+    │   ├── Interrupted     stop the run, but the same command continues it (exit 75)
+    │   └── AccountRefused  stop the run: the key, the credit or the plan does not allow it (exit 78)
     ├── DocumentError     this document cannot be read; the others go on (exit 3)
     ├── ChunkError        this clip can never be spoken; its document stays incomplete, the run goes on (exit 3)
     ├── RetryLater        this attempt failed; the same request may succeed later
@@ -15,11 +16,17 @@ its own ``args`` loses its type on the way between Ray actors.
 import difflib
 from collections.abc import Sequence
 
+from cluster_tts.model import Receipt
+
 EXIT_OK = 0
 EXIT_UNEXPECTED = 1
 EXIT_USAGE = 2
 EXIT_INCOMPLETE = 3
 EXIT_CONTINUE = 75
+EXIT_REFUSED = 78
+
+REFUSALS = frozenset({"rate_limited", "too_many_at_once", "slow_down"})
+"""Kinds of ``RetryLater`` by which an account's limits speak: they cost nothing, and no attempt is counted."""
 
 
 class CTTSError(Exception):
@@ -38,6 +45,23 @@ class Interrupted(JobError):
     exit_code = EXIT_CONTINUE
 
 
+class AccountRefused(JobError):
+    """The account cannot be used: a refused key, no credit left, a plan that does not allow it. No retry will help.
+
+    ``kind`` is the stable word that the manifest and the report count by; ``receipt`` is what the answer said besides.
+    """
+
+    exit_code = EXIT_REFUSED
+
+    def __init__(self, message: str, kind: str = "account_refused", receipt: Receipt | None = None) -> None:
+        super().__init__(message, kind, receipt)
+        self.kind = kind
+        self.receipt = receipt
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class DocumentError(CTTSError):
     """One document cannot be read or has nothing to say."""
 
@@ -45,24 +69,31 @@ class DocumentError(CTTSError):
 class ChunkError(CTTSError):
     """One clip can never be spoken as it is asked for.
 
-    ``kind`` is the stable word that the manifest and the report count by.
+    ``kind`` is the stable word that the manifest and the report count by; ``receipt`` is what the answer said besides.
     """
 
-    def __init__(self, message: str, kind: str = "unspeakable") -> None:
-        super().__init__(message, kind)
+    def __init__(self, message: str, kind: str = "unspeakable", receipt: Receipt | None = None) -> None:
+        super().__init__(message, kind, receipt)
         self.kind = kind
+        self.receipt = receipt
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class RetryLater(CTTSError):
-    """One attempt failed in a way that another may not; ``after_s`` is the pause the server named, if it did."""
+    """One attempt failed in a way that another may not; ``after_s`` is the pause the server named, if it did.
 
-    def __init__(self, message: str, kind: str = "fault", after_s: float | None = None) -> None:
-        super().__init__(message, kind, after_s)
+    ``receipt`` is what the answer said besides, for some attempts that fail are charged.
+    """
+
+    def __init__(
+        self, message: str, kind: str = "fault", after_s: float | None = None, receipt: Receipt | None = None
+    ) -> None:
+        super().__init__(message, kind, after_s, receipt)
         self.kind = kind
         self.after_s = after_s
+        self.receipt = receipt
 
     def __str__(self) -> str:
         return str(self.args[0])

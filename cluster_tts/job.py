@@ -1,31 +1,42 @@
-"""The job: every setting as a frozen dataclass, and what types cannot say. Where settings come from is config's."""
+"""The job: every setting as a frozen dataclass. ``ranges`` says what types cannot; where values come from is
+``config``'s."""
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from operator import attrgetter
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from cluster_tts.errors import JobError
-
 ENGINES = ("ray", "local")
 DOCUMENT_FORMATS = ("wav", "flac", "mp3")
-LONGEST_GAP_MS = 60_000
+HEADERLESS = ("raw", "pcm", "ulaw", "alaw")
+REMOTE_SLOTS = 16  # requests of one worker in flight, where ``workers.slots`` says nothing
+MOST_REMOTE_WORKERS = 8  # processes that only wait for a server: one is enough for hundreds of requests a second
+UNITS = ("codepoint", "utf16", "byte")
 
 
 @dataclass(frozen=True)
 class ProviderSettings:
     name: str = "hibari"
+    base_url: str | None = None
+    api_key_env: str | None = None
     model: str | None = None
     voice: str | None = None
     format: str = "wav"
     timeout_s: float = 120.0
+    connect_timeout_s: float = 10.0
+    idle_timeout_s: float = 30.0
     options: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def suffix(self) -> str:
+        """How the names of clips end: ``mp3_44100_128`` is an MP3, and samples without a header are given one."""
+        container = self.format.partition("_")[0]
+        return "wav" if container in HEADERLESS else container
 
 
 @dataclass(frozen=True)
 class QuotaSettings:
+    plan: str | None = None
     requests_per_minute: float | None = None
     characters_per_minute: float | None = None
     max_concurrent_requests: int | None = None
@@ -34,6 +45,60 @@ class QuotaSettings:
     burst: int | None = None
     account: str | None = None
     share: float = 1.0
+    patience_s: float = 900.0
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of one model: its limits and prices, as published. None: not known.
+
+    ``unit`` is how the provider counts characters, for limits and prices alike; ``byte`` stands in for tokens, of which
+    a text never has more than bytes. ``group`` names a limit of plans that several models share.
+    """
+
+    unit: str = "codepoint"
+    max_characters: int | None = None
+    group: str | None = None
+    usd_per_million_characters: float | None = None
+    usd_per_minute: float | None = None  # of audio
+    usd_per_machine_second: float | None = None
+    credits_per_character: float | None = None
+    shutdown: str | None = None  # the day it is switched off, as announced: YYYY-MM-DD
+    inputs: dict[str, Any] = field(default_factory=dict)  # what a provider of many models has to know of this one
+
+
+@dataclass(frozen=True)
+class LimitFacts:
+    """What an account may ask, as published; characters in the unit of the model. None: no such limit is known."""
+
+    requests_per_minute: float | None = None
+    characters_per_minute: float | None = None
+    max_concurrent_requests: int | None = None
+    burst: int | None = None
+
+
+LIMITS = tuple(limit.name for limit in fields(LimitFacts))
+
+
+@dataclass(frozen=True)
+class PlanFacts(LimitFacts):
+    """A plan (a tier) of a provider: what it allows, and what it costs."""
+
+    groups: dict[str, LimitFacts] = field(default_factory=dict)  # by ``ModelFacts.group``; what is set here goes first
+    models: list[str] | None = None  # those it is for; None: all
+    usd_per_month: float | None = None
+    credits_per_month: float | None = None
+
+
+@dataclass(frozen=True)
+class CatalogueSettings:
+    """What a provider publishes, from ``conf/provider``. Every figure can be corrected like any other setting."""
+
+    read_on: str | None = None  # the day on which prices and limits were read: YYYY-MM-DD
+    latency_s: float = 1.0  # of a request, on top of
+    latency_s_per_character: float = 0.01  # both for forecasts only
+    models: dict[str, ModelFacts] = field(default_factory=dict)
+    plans: dict[str, PlanFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,6 +110,7 @@ class RetrySettings:
 class ChunkingSettings:
     max_characters: int = 400
     join_paragraphs: bool = False
+    context_characters: int = 0
     language: str = "en"
 
 
@@ -92,6 +158,12 @@ class Job:
     clips: ClipsSettings = field(default_factory=ClipsSettings)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     workers: WorkersSettings = field(default_factory=WorkersSettings)
+    catalogue: CatalogueSettings = field(default_factory=CatalogueSettings)
+
+    @property
+    def model(self) -> ModelFacts:
+        """What is known of the chosen model: nothing, if it is not in the catalogue."""
+        return self.catalogue.models.get(self.provider.model or "", ModelFacts())
 
     def absolute(self) -> "Job":
         """The same with paths that mean the same to every process, wherever it was started."""
@@ -105,56 +177,3 @@ class Job:
     @property
     def clips_dir(self) -> Path:
         return Path(self.clips.dir) if self.clips.dir else self.out_dir / "clips"
-
-
-def _is_utf8(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _positive(value: float | None) -> bool:
-    return value is None or 0 < value < math.inf
-
-
-def _counted(value: int | str) -> bool:
-    return value == "auto" or (isinstance(value, int) and value >= 1)
-
-
-def _ascending(value: list[float] | None) -> bool:
-    return value is None or (len(value) == 2 and 0 < value[0] < value[1])
-
-
-RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("out", lambda value: bool(value.strip()), "must name a folder"),
-    ("out", _is_utf8, "must be a name in UTF-8"),
-    ("out", lambda value: "://" not in value, "must be a local folder: storage URLs are not supported yet"),
-    ("clips.dir", lambda value: "://" not in (value or ""), "must be a local folder: URLs are not supported yet"),
-    ("engine", lambda value: value in ENGINES, f"must be one of {', '.join(ENGINES)}"),
-    ("provider.timeout_s", _positive, "must be above 0"),
-    ("retry.max_attempts", lambda value: value >= 1, "must be at least 1"),
-    ("chunking.max_characters", lambda value: value >= 1, "must be at least 1"),
-    ("check.characters_per_second", _ascending, "must be [least, most] with 0 < least < most, or null"),
-    ("stitching.format", lambda value: value in DOCUMENT_FORMATS, f"must be one of {', '.join(DOCUMENT_FORMATS)}"),
-    ("stitching.sample_rate", lambda value: value is None or 8_000 <= value <= 192_000, "must be from 8000 to 192000"),
-    ("stitching.gap_ms", lambda value: 0 <= value <= LONGEST_GAP_MS, f"must be from 0 to {LONGEST_GAP_MS}"),
-    ("stitching.paragraph_gap_ms", lambda value: 0 <= value <= LONGEST_GAP_MS, f"must be from 0 to {LONGEST_GAP_MS}"),
-    ("workers.count", _counted, "must be 'auto' or at least 1"),
-    ("workers.slots", _counted, "must be 'auto' or at least 1"),
-    ("quota.requests_per_minute", _positive, "must be above 0, or null"),
-    ("quota.characters_per_minute", _positive, "must be above 0, or null"),
-    ("quota.max_concurrent_requests", _positive, "must be above 0, or null"),
-    ("quota.burst", _positive, "must be above 0, or null"),
-    ("quota.window_s", _positive, "must be above 0"),
-    ("quota.guard_ms", lambda value: 0 <= value < math.inf, "must be at least 0"),
-    ("quota.share", lambda value: 0 < value <= 1, "must be above 0 and at most 1"),
-)
-"""What types cannot say: key, whether a value holds, and what would."""
-
-
-def check_ranges(job: Job) -> None:
-    """Raise ``JobError`` for the first value that cannot be, naming its key and what could."""
-    for key, holds, wanted in RULES:
-        value = attrgetter(key)(job)
-        if not holds(value):
-            raise JobError(f"'{key}' is {value!r}: {wanted}")
-    if job.stitching.format == "mp3" and (job.stitching.sample_rate or 0) > 48_000:
-        raise JobError(f"'stitching.sample_rate' is {job.stitching.sample_rate}: MP3 knows rates up to 48000")

@@ -37,12 +37,79 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A sound to be made. ``document`` and ``chunk_index`` tell where it is needed first, for logs and the manifest."""
+    """A sound to be made. ``document`` and ``chunk_index`` tell where it is needed first, for logs and the manifest.
+
+    ``before`` and ``after`` are what is read out around it, as far as the provider is told (see ``Utterance``).
+    """
 
     id: str
     text: str
     document: str
     chunk_index: int
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one speaker says in a dialogue, and with which voice."""
+
+    text: str
+    voice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What a provider is asked to speak in one request.
+
+    ``before`` and ``after`` are not spoken: they are read out around ``text``, so that its intonation fits in.
+    ``turns`` is set where several speakers share the request; their texts in order are then what is spoken.
+    """
+
+    text: str
+    before: str = ""
+    after: str = ""
+    turns: tuple[Turn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WireFormat:
+    """The audio a provider was asked for, by which what it sent is judged.
+
+    ``container`` is ``wav``, ``raw`` (samples without a header), ``mp3``, ``flac`` or ``ogg`` (Vorbis, Opus);
+    ``encoding`` (``pcm_s16le``, ``pcm_f32le``, ``ulaw``, ``alaw``) and ``rate`` are what a header would say of ``raw``.
+    """
+
+    container: str
+    encoding: str = "pcm_s16le"
+    rate: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a provider tells of one answered request; the audio itself is in the file it was given.
+
+    ``speed`` is how much faster than usual it was asked to speak, ``wire`` what it was asked to send (None: the
+    provider wrote the file itself), ``machine_s`` how long a machine worked where that is what is paid.
+    """
+
+    billed_characters: int | None = None
+    machine_s: float | None = None
+    cost_usd: float | None = None
+    request_id: str | None = None
+    http_status: int | None = None
+    wire: WireFormat | None = None
+    speed: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice that an account can use: ``id`` is what ``provider.voice`` takes."""
+
+    id: str
+    name: str = ""
+    language: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from cluster_tts.chunking import chunk
+from cluster_tts.chunking import MEASURES, Measure, chunk, in_context
 from cluster_tts.clips import Clips, clip_id, digest
 from cluster_tts.completion import Completion
 from cluster_tts.documents import read
@@ -15,7 +15,7 @@ from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import Job
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, PlanWriter
 from cluster_tts.model import Chunk, Document
-from cluster_tts.providers import provider_class
+from cluster_tts.providers import provider_class, sound_identity
 from cluster_tts.workload import Plan
 
 log = logging.getLogger(__name__)
@@ -39,16 +39,18 @@ def make_plan(
     Raises:
         JobError: there is no document that can be read.
     """
+    _refuse_context(job)
     known, located = manifest.documents(), manifest.plans()
-    plan = Plan()
+    plan = Plan(context_characters=job.chunking.context_characters)
+    measure, units_per_character = MEASURES[job.model.unit], dict[str, float]()
     for document in documents:
         plan.completion.add(document.name)
         old = known.get(document.name)
         before = _Before(old, located.get(document.name), believed=not fresh)
+        tally = _Tally(plan.completion, document.name, measure)
         try:
-            plan.rows[document.name] = _plan_document(
-                job, document, before, _Tally(plan.completion, document.name), writer
-            )
+            plan.rows[document.name] = _plan_document(job, document, before, tally, writer)
+            units_per_character[document.name] = tally.units / max(tally.characters, 1)
         except DocumentError as error:
             log.error("%s", error)
             plan.completion.release(document.name)
@@ -70,11 +72,11 @@ def make_plan(
         if row.status != "unreadable" and (name in written or name in located)
     }
     plan.distinct_clips = plan.completion.clips
-    on_disk = dict(Clips(job.clips_dir, job.provider.format).listing())
+    on_disk = dict(Clips(job.clips_dir, job.provider.suffix).listing())
     for damaged in () if fresh else _note_clips(plan, on_disk, manifest):
         del on_disk[damaged]
     _note_documents(plan, job, known, fresh)
-    _note_missing(plan, on_disk)
+    _note_missing(plan, on_disk, units_per_character)
     return plan
 
 
@@ -86,14 +88,14 @@ def plan_of_manifest(job: Job, manifest: Manifest) -> Plan:
     """
     if not manifest.exists:
         raise JobError(f"'{job.out}' holds no run: there is no manifest/documents.parquet in it")
-    plan = Plan(rows=manifest.documents(), locations=manifest.plans())
+    plan = Plan(manifest.documents(), manifest.plans(), context_characters=job.chunking.context_characters)
     for name, row in plan.rows.items():
         if row.status != "unreadable" and name in plan.locations:
             plan.completion.add(name)
             for planned in plan.locations[name]:
                 plan.completion.need(name, planned.clip_id)
             plan.pending.append(name)
-    _note_clips(plan, Clips(job.clips_dir, job.provider.format).listing(), manifest)
+    _note_clips(plan, Clips(job.clips_dir, job.provider.suffix).listing(), manifest)
     for name in plan.pending:
         plan.rows[name] = replace(plan.rows[name], join_key=_join_key(job, plan.rows[name]))
     return plan
@@ -122,7 +124,8 @@ def _plan_document(
             tally.add(planned.paragraph, planned.clip_id, planned.text)
         return replace(old, source=_printable(document.source))
     earlier = (planned.text for planned in location) if location else ()
-    chunks = tally.count(_identified(job, chunk(document.name, read(document), job.chunking, earlier=earlier)))
+    pieces = chunk(document.name, read(document), job.chunking, job.model, earlier)
+    chunks = tally.count(_identified(job, pieces))
     generation = before.generation + 1
     if writer is not None:
         writer.write(chunks, generation)
@@ -144,11 +147,13 @@ def _plan_document(
 class _Tally:
     """Counts the chunks of a document as they flow by, so that no document is ever held whole."""
 
-    def __init__(self, completion: Completion, document: str) -> None:
+    def __init__(self, completion: Completion, document: str, measure: Measure) -> None:
         self._completion = completion
         self._document = document
+        self._measure = measure
         self.chunks = 0
         self.characters = 0
+        self.units = 0  # as the model counts characters
         self.digest = hashlib.sha256()
 
     def count(self, chunks: Iterable[tuple[Chunk, str]]) -> Iterator[tuple[Chunk, str]]:
@@ -160,13 +165,21 @@ class _Tally:
         self._completion.need(self._document, identity, len(text))
         self.chunks += 1
         self.characters += len(text)
+        self.units += self._measure(text)
         self.digest.update(f"{paragraph} {identity}\n".encode())
 
 
 def _identified(job: Job, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, str]]:
-    revision = provider_class(job.provider.name).revision()
-    for piece in chunks:
-        yield piece, clip_id(job.provider, revision, piece.text)
+    settings, revision = sound_identity(job.provider)
+    for piece, before, after in in_context(chunks, job.chunking.context_characters):
+        yield piece, clip_id(settings, revision, piece.text, before, after)
+
+
+def _refuse_context(job: Job) -> None:
+    """Raise ``JobError`` where context would be paid for and not heard."""
+    takes_context = getattr(provider_class(job.provider.name), "takes_context", False)
+    if job.chunking.context_characters and not takes_context:
+        raise JobError(f"provider '{job.provider.name}' takes no context: set chunking.context_characters=0")
 
 
 def _plan_key(job: Job, document: Document) -> str:
@@ -175,8 +188,9 @@ def _plan_key(job: Job, document: Document) -> str:
         content = digest(document.source) if document.source.is_file() else None  # a pipe would be waited for for ever
     except OSError as error:
         raise DocumentError(f"cannot read '{document.source}': {error.strerror or error}") from None
-    sound = clip_id(job.provider, provider_class(job.provider.name).revision(), "")
-    return _digest([READERS, content, document.source.suffix, asdict(job.chunking), sound])
+    sound = clip_id(*sound_identity(job.provider), "")
+    room = [job.model.max_characters, job.model.unit]
+    return _digest([READERS, content, document.source.suffix, asdict(job.chunking), room, sound])
 
 
 def _note_clips(plan: Plan, sizes: Mapping[str, int], manifest: Manifest) -> set[str]:
@@ -192,13 +206,14 @@ def _note_clips(plan: Plan, sizes: Mapping[str, int], manifest: Manifest) -> set
     return differing
 
 
-def _note_missing(plan: Plan, on_disk: Collection[str]) -> None:
+def _note_missing(plan: Plan, on_disk: Collection[str], units_per_character: Mapping[str, float]) -> None:
     """Count what is to be spoken, in all and by document."""
     missing: Counter[str] = Counter()
     for identity, characters, documents in plan.completion.lacking():
         if identity not in on_disk:
             plan.clips_to_speak += 1
             plan.characters_to_speak += characters
+            plan.units_to_speak += characters * units_per_character[documents[0]]
             missing.update(documents)
     for name in plan.pending:
         plan.rows[name] = replace(plan.rows[name], missing=missing[name])

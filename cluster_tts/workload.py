@@ -1,13 +1,20 @@
-"""What a run has to do: its documents, where their chunks stand, and what is missing."""
+"""What a run has to do: its documents, where their chunks stand, what is missing, and what that takes and costs."""
 
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 
+from cluster_tts.catalogue import limits_of, plans_for, warnings_of
+from cluster_tts.chunking import in_context
 from cluster_tts.completion import Completion
-from cluster_tts.job import Job
+from cluster_tts.forecast import Work, seconds
+from cluster_tts.job import LIMITS, MOST_REMOTE_WORKERS, REMOTE_SLOTS, Job, QuotaSettings
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation
 from cluster_tts.model import Clip, Outcome
+from cluster_tts.prices import Price, months_of
 from cluster_tts.providers import provider_class
+from cluster_tts.quota import Limits
 from cluster_tts.report import note_failure
 
 
@@ -23,6 +30,8 @@ class Plan:
     distinct_clips: int = 0  # that all documents are made of
     clips_to_speak: int = 0  # those of them that some document waits for and that are not on disk
     characters_to_speak: int = 0
+    units_to_speak: float = 0.0  # the same as the model counts; estimated where clips are there or shared
+    context_characters: int = 0  # how much of its neighbours each clip is spoken with
 
     @property
     def needs_speech(self) -> bool:
@@ -48,9 +57,9 @@ class Plan:
 
     def clips_of(self, document: str) -> Iterator[Clip]:
         """The missing clips of one document."""
-        for planned in self.locations[document]:
+        for planned, before, after in in_context(self.locations[document], self.context_characters):
             if self.completion.needs(planned.clip_id):
-                yield Clip(planned.clip_id, planned.text, document, planned.index)
+                yield Clip(planned.clip_id, planned.text, document, planned.index, before, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,21 @@ class DocumentSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """What is to be spoken, on one of the provider's plans. None: no such limit, no such price."""
+
+    name: str
+    requests_per_minute: float | None
+    characters_per_minute: float | None
+    max_concurrent_requests: int | None
+    usd_per_month: float | None
+    time_s: float
+    cost_usd: float | None
+    months: float | None
+    """How many months' credits it takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What a run would do. Seconds of audio are an estimate by the provider's typical speed."""
 
@@ -78,13 +102,29 @@ class Summary:
     characters: int
     characters_to_speak: int
     audio_s: float
+    requests_to_speak: int
+    unit: str
+    """What the model counts instead of characters, if it does: ``codepoint``, ``utf16``, ``byte``."""
+    units_to_speak: int
+    cost_usd: float | None
+    cost_note: str
+    """Why there is no cost."""
+    price_read_on: str | None
+    time_s: float | None
+    """How long it takes at the least with the job's own quota; None for embedded voices, which are as fast as cores."""
+    plans: tuple[PlanSummary, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def summarise(plan: Plan, job: Job) -> Summary:
+def summarise(plan: Plan, job: Job, today: date | None = None) -> Summary:
     """``plan`` in numbers."""
     rows = plan.rows.values()
     characters = sum(row.characters for row in rows)
     gaps_s = sum(row.chunks for row in rows) * job.stitching.gap_ms / 1000
+    voice = provider_class(job.provider.name)
+    units, speech_s = plan.units_to_speak, plan.characters_to_speak / voice.characters_per_second
+    cost_usd, cost_note = (None, "") if voice.embedded else _cost(job, units, speech_s)
     return Summary(
         documents=tuple(
             DocumentSummary(row.document, row.status, row.chunks, row.characters, row.missing, row.error)
@@ -95,5 +135,73 @@ def summarise(plan: Plan, job: Job) -> Summary:
         clips_there=plan.distinct_clips - plan.clips_to_speak,
         characters=characters,
         characters_to_speak=plan.characters_to_speak,
-        audio_s=characters / provider_class(job.provider.name).characters_per_second + gaps_s,
+        audio_s=characters / voice.characters_per_second + gaps_s,
+        requests_to_speak=plan.clips_to_speak,
+        unit=job.model.unit,
+        units_to_speak=round(units),
+        cost_usd=cost_usd,
+        cost_note=cost_note,
+        price_read_on=job.catalogue.read_on,
+        time_s=None if voice.embedded else _time_s(plan, job, job.quota),
+        plans=tuple(_on_plans(plan, job, speech_s)),
+        warnings=warnings_of(job, today or datetime.now(UTC).date()),
+        notes=tuple(_notes(plan, job)),
     )
+
+
+def _cost(job: Job, units: float, speech_s: float) -> tuple[float | None, str]:
+    """What so much speech costs, or why that is not known. What a free plan does not hold cannot be had for nothing."""
+    price, months = Price.of(job), months_of(job, units)
+    if months is not None and months > 1 and not job.catalogue.plans[job.quota.plan or ""].usd_per_month:
+        return None, f"it takes {months:.1f} months' credits of plan {job.quota.plan}, which sells no more"
+    return price.estimate(units, speech_s), price.note
+
+
+def _on_plans(plan: Plan, job: Job, speech_s: float) -> Iterator[PlanSummary]:
+    """The same work on every plan that is for the job's model."""
+    for name, facts in plans_for(job).items():
+        limits = limits_of(facts, job.model)
+        quota = replace(job.quota, plan=name, **{limit: getattr(limits, limit) for limit in LIMITS})
+        on_plan = replace(job, quota=quota)
+        yield PlanSummary(
+            name=name,
+            requests_per_minute=limits.requests_per_minute,
+            characters_per_minute=limits.characters_per_minute,
+            max_concurrent_requests=limits.max_concurrent_requests,
+            usd_per_month=facts.usd_per_month,
+            time_s=_time_s(plan, job, quota),
+            cost_usd=_cost(on_plan, plan.units_to_speak, speech_s)[0],
+            months=months_of(on_plan, plan.units_to_speak),
+        )
+
+
+def _time_s(plan: Plan, job: Job, quota: QuotaSettings) -> float:
+    requests, catalogue = plan.clips_to_speak, job.catalogue
+    mean = plan.characters_to_speak / requests if requests else 0.0
+    work = Work(requests, plan.units_to_speak, catalogue.latency_s + catalogue.latency_s_per_character * mean)
+    return seconds(work, Limits.of(quota), _places(job))
+
+
+def _places(job: Job) -> int:
+    """How many requests the workers of a run can have in flight."""
+    count, slots = job.workers.count, job.workers.slots
+    automatic = MOST_REMOTE_WORKERS if job.cluster.address else min(MOST_REMOTE_WORKERS, os.cpu_count() or 1)
+    workers = 1 if job.engine == "local" else count if isinstance(count, int) else automatic
+    return workers * (slots if isinstance(slots, int) else REMOTE_SLOTS)
+
+
+def _notes(plan: Plan, job: Job) -> Iterator[str]:
+    """What is not told by numbers alone."""
+    model, wanted = job.model, job.chunking.max_characters
+    per_character = plan.units_to_speak / plan.characters_to_speak if plan.characters_to_speak else 1.0
+    if model.max_characters is not None and model.max_characters / per_character < wanted:
+        counted = "characters" if model.unit == "codepoint" else f"{model.unit}s of text"
+        yield (
+            f"a chunk has at most {model.max_characters:,} {counted}, all that model {job.provider.model} takes, "
+            f"instead of {wanted:,} characters (chunking.max_characters)"
+        )
+    if job.chunking.context_characters:
+        yield (
+            "each clip is spoken in the context of its neighbours: after an edit they are bought again too "
+            "(chunking.context_characters)"
+        )

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cluster_tts.chunking import MEASURES, Cutter, chunk
-from cluster_tts.job import ChunkingSettings
-from cluster_tts.model import Paragraph
+from cluster_tts.chunking import MEASURES, Cutter, Room, chunk, in_context
+from cluster_tts.job import ChunkingSettings, ModelFacts
+from cluster_tts.model import Chunk, Paragraph
 
 SCRIPTS = {
     "english": "It was the best of times, it was the worst of times; it was the age of wisdom. ",
@@ -32,7 +32,7 @@ texts = st.text(
 @example("👨‍👩‍👧‍👦" * 3, 5, "byte")
 def test_pieces_put_together_are_the_text_and_none_is_over_the_limit(text: str, limit: int, unit: str) -> None:
     measure = MEASURES[unit]
-    pieces = Cutter(limit, "en", measure).cut(text)
+    pieces = Cutter(Room(1_000_000, limit, measure), "en").cut(text)
     assert "".join(pieces) == text
     # One character may be dearer than the whole limit; then it stands alone.
     assert all(measure(piece.strip()) <= limit or len(piece.strip()) == 1 for piece in pieces)
@@ -42,14 +42,55 @@ def test_pieces_put_together_are_the_text_and_none_is_over_the_limit(text: str, 
 @pytest.mark.parametrize("script", sorted(SCRIPTS))
 def test_every_script_stays_within_the_limit_and_loses_nothing(script: str, unit: str) -> None:
     text = (SCRIPTS[script] * 400)[:6_000]
-    pieces = Cutter(300, "en", MEASURES[unit]).cut(text)
+    pieces = Cutter(Room(1_000_000, 300, MEASURES[unit]), "en").cut(text)
     assert "".join(pieces) == text
     assert all(0 < MEASURES[unit](piece.strip()) <= 300 for piece in pieces)
     assert len(pieces) <= 2 * MEASURES[unit](text) / 300 + 2, "pieces are packed, not scattered"
 
 
+@settings(deadline=None, max_examples=80)
+@given(texts, st.integers(1, 60), st.integers(1, 120))
+@example("我们都是学生。" * 10, 20, 30)
+@example("words and words and " * 10, 20, 1_000)
+def test_both_limits_hold_the_user_s_in_characters_and_the_model_s_in_its_own(text: str, user: int, model: int) -> None:
+    measure = MEASURES["byte"]
+    pieces = Cutter(Room(user, model, measure), "en").cut(text)
+    assert "".join(pieces) == text
+    for piece in map(str.strip, pieces):
+        assert len(piece) == 1 or (len(piece) <= user and measure(piece) <= model)
+
+
+def test_two_limits_together_cut_no_finer_than_the_stricter_one_alone() -> None:
+    text = (SCRIPTS["chinese"] + SCRIPTS["one endless word"]) * 40
+    room = Room(100, 200, MEASURES["byte"])
+    pieces = Cutter(room, "en").cut(text)
+    full = [room.share_of(piece) for piece in pieces[:-1]]
+    assert min(full) > 0.5
+    assert {len(piece) > 100 * 0.9 for piece in pieces} == {True, False}, "now one limit ends a piece, now the other"
+
+
+def test_a_chunk_is_no_longer_than_its_model_takes() -> None:
+    paragraphs = [Paragraph("我们都是学生。" * 30)]
+    wanted = ChunkingSettings(max_characters=100)
+    for model, most in (
+        (ModelFacts(), 100),
+        (ModelFacts(max_characters=50), 50),
+        (ModelFacts(unit="byte", max_characters=150), 50),
+        (ModelFacts(unit="byte", max_characters=5_000), 100),
+    ):
+        longest = max(len(piece.text) for piece in chunk("d", paragraphs, wanted, model))
+        assert most - 7 < longest <= most
+
+
+def test_joined_paragraphs_stay_within_the_model_s_limit_too() -> None:
+    paragraphs = [Paragraph("éé."), Paragraph("éé."), Paragraph("éé.")]
+    joined = ChunkingSettings(join_paragraphs=True, max_characters=100)
+    model = ModelFacts(unit="byte", max_characters=11)
+    assert [c.text for c in chunk("d", paragraphs, joined, model)] == ["éé.\néé.", "éé."]
+
+
 def test_a_cut_falls_between_sentences_where_one_fits() -> None:
-    pieces = Cutter(60, "en").cut(
+    pieces = Cutter(Room(60), "en").cut(
         "Dr. Brown paid $3.50 for tea. Then he left. The rain had stopped by the time he came home."
     )
     assert [piece.strip() for piece in pieces] == [
@@ -59,20 +100,26 @@ def test_a_cut_falls_between_sentences_where_one_fits() -> None:
 
 
 def test_a_sentence_that_is_too_long_is_cut_at_a_clause_then_at_a_space() -> None:
-    assert Cutter(20, "en").cut("one two three four, five six seven") == ["one two three four, ", "five six seven"]
-    assert Cutter(12, "en").cut("one two three four") == ["one two ", "three four"]
-    assert Cutter(14, "en").cut("pay 1,000,000 now") == ["pay 1,000,000 ", "now"], "no clause ends inside a number"
+    assert Cutter(Room(20), "en").cut("one two three four, five six seven") == [
+        "one two three four, ",
+        "five six seven",
+    ]
+    assert Cutter(Room(12), "en").cut("one two three four") == ["one two ", "three four"]
+    assert Cutter(Room(14), "en").cut("pay 1,000,000 now") == ["pay 1,000,000 ", "now"], (
+        "no clause ends inside a number"
+    )
 
 
 def test_a_grapheme_is_cut_only_if_it_alone_is_over_the_limit() -> None:
     family = "👨‍👩‍👧‍👦"
-    assert set(Cutter(len(family) + 2, "en").cut(family * 20)) == {family}
-    assert "".join(Cutter(5, "en").cut("e" + "\u0301" * 30)) == "e" + "\u0301" * 30
+    assert set(Cutter(Room(len(family) + 2), "en").cut(family * 20)) == {family}
+    assert "".join(Cutter(Room(5), "en").cut("e" + "\u0301" * 30)) == "e" + "\u0301" * 30
 
 
 def test_closing_signs_stay_with_their_sentence() -> None:
     assert all(
-        any(c.isalnum() for c in piece) for piece in Cutter(30, "en").cut("He said: “I will not go.” … “Never!” " * 20)
+        any(c.isalnum() for c in piece)
+        for piece in Cutter(Room(30), "en").cut("He said: “I will not go.” … “Never!” " * 20)
     )
 
 
@@ -100,7 +147,7 @@ NUMBERED = [f"This is sentence number {n} of the text, and it says a thing." for
 @pytest.mark.parametrize("changed", [0, 1, 7, 20, 39])
 @pytest.mark.parametrize("by", ["edit", "insert", "remove"])
 def test_after_an_edit_only_the_chunk_that_holds_it_changes(limit: int, changed: int, by: str) -> None:
-    before = {piece.strip() for piece in Cutter(limit, "en").cut(" ".join(NUMBERED))}
+    before = {piece.strip() for piece in Cutter(Room(limit), "en").cut(" ".join(NUMBERED))}
     sentences = list(NUMBERED)
     if by == "edit":
         sentences[changed] = sentences[changed].replace("a thing", "another")
@@ -108,7 +155,7 @@ def test_after_an_edit_only_the_chunk_that_holds_it_changes(limit: int, changed:
         sentences.insert(changed, "A new one.")
     else:
         del sentences[changed]
-    after = Cutter(limit, "en", earlier=before).cut(" ".join(sentences))
+    after = Cutter(Room(limit), "en", earlier=before).cut(" ".join(sentences))
     assert "".join(after) == " ".join(sentences)
     assert all(len(piece.strip()) <= limit for piece in after)
     assert len({piece.strip() for piece in after} - before) <= (1 if by != "insert" else 2)
@@ -116,7 +163,9 @@ def test_after_an_edit_only_the_chunk_that_holds_it_changes(limit: int, changed:
 
 def test_earlier_chunks_over_a_smaller_limit_are_not_kept() -> None:
     text = " ".join(NUMBERED)
-    assert all(len(p.strip()) <= 100 for p in Cutter(100, "en", earlier=Cutter(400, "en").cut(text)).cut(text))
+    assert all(
+        len(p.strip()) <= 100 for p in Cutter(Room(100), "en", earlier=Cutter(Room(400), "en").cut(text)).cut(text)
+    )
 
 
 @settings(deadline=None, max_examples=50)
@@ -124,5 +173,58 @@ def test_earlier_chunks_over_a_smaller_limit_are_not_kept() -> None:
     st.lists(st.sampled_from([*NUMBERED, "Yes.", "No!"]), max_size=30), st.lists(st.sampled_from(NUMBERED), max_size=30)
 )
 def test_whatever_was_there_earlier_nothing_is_lost(now: list[str], then: list[str]) -> None:
-    earlier = [piece.strip() for piece in Cutter(200, "en").cut(" ".join(then))]
-    assert "".join(Cutter(200, "en", earlier=earlier).cut(" ".join(now))) == " ".join(now)
+    earlier = [piece.strip() for piece in Cutter(Room(200), "en").cut(" ".join(then))]
+    assert "".join(Cutter(Room(200), "en", earlier=earlier).cut(" ".join(now))) == " ".join(now)
+
+
+# -- context ----------------------------------------------------------------------------------------------------------
+
+
+def around(texts: list[str], characters: int) -> list[tuple[str, str, str]]:
+    chunks = [Chunk("d", index, 0, text) for index, text in enumerate(texts)]
+    return [(piece.text, before, after) for piece, before, after in in_context(chunks, characters)]
+
+
+def test_each_chunk_comes_with_what_is_read_before_and_after_it() -> None:
+    assert around(["One.", "Two.", "Three."], 100) == [
+        ("One.", "", "Two."), ("Two.", "One.", "Three."), ("Three.", "Two.", ""),
+    ]  # fmt: skip
+    assert around(["One."], 100) == [("One.", "", "")]
+    assert around([], 100) == []
+
+
+def test_without_context_there_is_none() -> None:
+    assert around(["One.", "Two."], 0) == [("One.", "", ""), ("Two.", "", "")]
+
+
+@pytest.mark.parametrize(
+    ("characters", "before", "after"),
+    [
+        (3, "nes", "bus"),  # inside a word, where there is no other end
+        (4, "ines", "busy"),
+        (5, "lines", "busy"),
+        (6, "lines", "busy"),
+        (11, "old lines", "busy bees"),
+        (12, "old lines", "busy bees"),
+        (13, "two old lines", "busy bees hum"),
+        (50, "two old lines", "busy bees hum"),
+    ],
+)
+def test_context_is_cut_between_words_where_there_are_words(characters: int, before: str, after: str) -> None:
+    assert around(["two old lines", "x", "busy bees hum"], characters)[1] == ("x", before, after)
+
+
+def test_context_of_a_script_without_blanks_is_cut_between_characters() -> None:
+    assert around(["我们都是学生。", "你好", "他说世界"], 3)[1] == ("你好", "学生。", "他说世")
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.lists(texts.map(str.strip).filter(bool), max_size=6), st.integers(0, 40))
+def test_context_is_part_of_the_neighbours_and_never_longer_than_asked_for(parts: list[str], characters: int) -> None:
+    found = around(parts, characters)
+    assert [text for text, _, _ in found] == parts
+    for (_, before, after), earlier, later in zip(found, ["", *parts], [*parts[1:], ""], strict=False):
+        assert earlier.endswith(before)
+        assert later.startswith(after)
+        assert max(len(before), len(after)) <= characters
+        assert not characters or bool(before) == bool(earlier)

@@ -6,8 +6,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from cluster_tts.display import PLAIN_EVERY_S, SETTLE_S, Pace, plain_line, shown
+from cluster_tts.display import PLAIN_EVERY_S, SETTLE_S, Pace, plain_line, show_plan, show_voices, shown
+from cluster_tts.model import Voice
 from cluster_tts.pipeline import Progress
+from cluster_tts.workload import DocumentSummary, PlanSummary, Summary
 
 PROGRESS = Progress(
     documents=4, documents_whole=1, documents_incomplete=0, clips=100, spoken=10, found=5, failed=0, in_flight=3,
@@ -112,3 +114,76 @@ def test_a_display_that_saw_no_progress_can_end(clock: Clock) -> None:
     for terminal in (True, False):
         with shown(Console(file=StringIO(), force_terminal=terminal), clock):
             pass
+
+
+# -- plans ------------------------------------------------------------------------------------------------------------
+
+SUMMARY = Summary(
+    documents=(DocumentSummary("alice", "planned", 14, 6_000, 12, None),), chunks=14, clips=14, clips_there=2,
+    characters=6_000, characters_to_speak=5_000, audio_s=400.0, requests_to_speak=12, unit="byte",
+    units_to_speak=5_100, cost_usd=1.234, cost_note="", price_read_on="2026-11-20", time_s=61.0,
+    plans=(
+        PlanSummary("free", None, 50_000, None, 0.0, 125.0, 0.0, 6.11),
+        PlanSummary("creator", 500, 2_000_000, None, 22.0, 61.0, 1.234, 0.005),
+        PlanSummary("metered", None, None, None, None, 3_700.0, None, None),
+    ),
+    warnings=("model m will be switched off by openai on 2027-01-06, in 46 days",), notes=("a note",),
+)  # fmt: skip
+
+
+def printed(summary: Summary, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    show_plan(summary)
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_plan_tells_cost_time_and_what_each_plan_of_the_provider_would_make_of_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = printed(SUMMARY, capsys)
+    assert lines[-9:-6] == [
+        "2 of 14 clips are there already; 5,000 characters are to be spoken",
+        "cost: about $1.23 (prices of 2026-11-20)",
+        "time: at least 1:01 at this quota, for 12 requests with 5,100 bytes",
+    ]
+    assert [line.split() for line in lines[-6:-2]] == [
+        ["plan", "requests/min", "bytes/min", "time", "cost", "$/month", "its", "credits", "used"],
+        ["free", "50,000", "2:05", "$0.00", "0", "611%"],
+        ["creator", "500", "2,000,000", "1:01", "$1.23", "22", "0%"],
+        ["metered", "1:01:40"],
+    ]
+    assert lines[-2:] == ["a note", f"warning: {SUMMARY.warnings[0]}"]
+
+
+def test_a_plan_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    in_credits = PlanSummary("pay_as_you_go", None, None, 15, 1_320.0, 36_000.0, 1234.5, 99.0)
+    in_rates = PlanSummary("low_credit", 10_000, 8e6, 15, None, 36_000.0, 1234.5, None)
+    for plan in (in_credits, in_rates):
+        assert max(map(len, printed(replace(SUMMARY, plans=(plan,)), capsys))) <= 80
+
+
+def test_what_is_not_known_is_not_shown_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    unpriced = replace(SUMMARY, cost_usd=None, cost_note="set quota.plan to price credits", unit="codepoint", plans=())
+    text = "\n".join(printed(unpriced, capsys))
+    assert "cost: set quota.plan to price credits" in text
+    assert "for 12 requests\n" in text
+    assert "$" not in text
+    embedded = "\n".join(printed(replace(unpriced, cost_note="", time_s=None), capsys))
+    assert "cost" not in embedded
+    assert "time" not in embedded
+
+
+def test_where_nothing_is_to_be_spoken_neither_cost_nor_time_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\n".join(printed(replace(SUMMARY, requests_to_speak=0, cost_usd=0.0, time_s=0.0), capsys))
+    assert "cost" not in text
+    assert "creator" not in text
+    assert "switched off" in text
+
+
+def test_a_cost_below_a_cent_is_not_told_as_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cost: <$0.01 (" in "\n".join(printed(replace(SUMMARY, cost_usd=0.0004), capsys))
+
+
+def test_voices_are_listed_by_what_the_setting_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    show_voices([Voice("v1", "Rachel", "en", "calm\x1b[31m"), Voice("v2")])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["voice", "name", "language", "description"], ["v1", "Rachel", "en", "calm\\x1b[31m"], ["v2"]]

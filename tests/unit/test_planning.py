@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,21 @@ import pytest
 import soundfile as sf
 
 from cluster_tts import planning
-from cluster_tts.clips import Clips, probe
+from cluster_tts.checking import probe
+from cluster_tts.clips import Clips, clip_id
 from cluster_tts.documents import find
 from cluster_tts.errors import DocumentError, JobError
-from cluster_tts.job import ChunkingSettings, Job, ProviderSettings, StitchingSettings
+from cluster_tts.job import (
+    CatalogueSettings,
+    ChunkingSettings,
+    Job,
+    ModelFacts,
+    PlanFacts,
+    ProviderSettings,
+    QuotaSettings,
+    StitchingSettings,
+    WorkersSettings,
+)
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Document, Outcome, Paragraph, Status
 from cluster_tts.planning import make_plan, plan_of_manifest
@@ -37,7 +49,7 @@ class World:
 
     @property
     def clips(self) -> Clips:
-        return Clips(self.job.clips_dir, self.job.provider.format)
+        return Clips(self.job.clips_dir, self.job.provider.suffix)
 
     def write(self, name: str, text: str) -> None:
         (self.folder / f"{name}.txt").write_text(text, encoding="utf-8")
@@ -478,6 +490,150 @@ def test_only_failed_without_failures_speaks_nothing(world: World) -> None:
     assert to_speak(plan) == []
     assert plan.completion.is_settled("a")
     assert not plan.completion.is_whole("a")
+
+
+# -- context ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_context(world: World) -> World:
+    """A world whose provider is told what is read out around a chunk."""
+    chunking = ChunkingSettings(max_characters=40, context_characters=12)
+    world.job = replace(world.job, provider=ProviderSettings("elevenlabs", format="wav_24000"), chunking=chunking)
+    return world
+
+
+def test_clips_carry_the_neighbours_they_were_named_with(in_context: World) -> None:
+    in_context.write("a", TEXT)
+    clips = list(in_context.plan().clips())
+    assert (clips[0].before, clips[0].after) == ("", "This is")
+    assert (clips[1].before, clips[1].after) == ("number 0.", "This is")
+    assert (clips[5].before, clips[5].after) == ("number 4.", "")
+    for clip in clips:
+        assert clip.id == clip_id(in_context.job.provider, "", clip.text, clip.before, clip.after)
+
+
+def test_equal_chunks_are_one_clip_only_in_equal_context(in_context: World) -> None:
+    in_context.write("a", "Same.\n\nOther.\n\nSame.\n\nOther.\n\nSame.")
+    assert in_context.plan().distinct_clips == 4
+    in_context.job = replace(in_context.job, chunking=ChunkingSettings())
+    assert in_context.plan().distinct_clips == 2
+
+
+def test_an_edit_buys_the_neighbours_too_and_the_plan_says_so(in_context: World) -> None:
+    in_context.write("a", TEXT)
+    in_context.run()
+    in_context.write("a", TEXT.replace("number 3", "that is number three"))
+    plan = in_context.plan()
+    assert to_speak(plan) == ["This is sentence that is number three.", SENTENCES[4]], "the end of 3 has changed"
+    assert any("context" in note for note in summarise(plan, in_context.job).notes)
+
+
+def test_context_is_refused_where_the_provider_takes_none(world: World) -> None:
+    world.write("a", TEXT)
+    world.job = replace(world.job, chunking=ChunkingSettings(context_characters=1))
+    with pytest.raises(JobError, match=r"provider 'tone' takes no context: set chunking\.context_characters=0"):
+        world.plan()
+
+
+# -- what it takes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def priced(world: World) -> World:
+    """A world with a model that counts bytes, takes 40 of them, costs a dollar a byte, and has two plans."""
+    model = ModelFacts(unit="byte", max_characters=40, usd_per_million_characters=1e6, shutdown="2027-01-06")
+    plans = {
+        "slow": PlanFacts(requests_per_minute=1),
+        "wide": PlanFacts(max_concurrent_requests=2, usd_per_month=9),
+        "other": PlanFacts(models=["other"]),
+    }
+    catalogue = CatalogueSettings("2026-11-20", 1.0, 0.1, {"m": model}, plans)
+    world.job = replace(
+        world.job, engine="local", catalogue=catalogue, provider=ProviderSettings("tone", model="m"),
+        chunking=ChunkingSettings(max_characters=30),
+    )  # fmt: skip
+    return world
+
+
+def test_chunks_are_cut_to_what_the_model_takes_and_the_plan_says_so(priced: World) -> None:
+    priced.write("a", "e" * 60)
+    plan = priced.look()
+    assert plan.rows["a"].chunks == 2
+    assert summarise(plan, priced.job).notes == ()
+    priced.write("a", "é" * 60)
+    plan = priced.look()
+    assert plan.rows["a"].chunks == 3
+    (note,) = summarise(plan, priced.job).notes
+    assert "40 bytes" in note
+    assert "30 characters" in note
+
+
+def test_another_limit_of_the_model_cuts_anew(priced: World) -> None:
+    priced.write("a", "é" * 60)
+    priced.plan()
+    facts = replace(priced.job.model, max_characters=20)
+    priced.job = replace(priced.job, catalogue=replace(priced.job.catalogue, models={"m": facts}))
+    assert priced.plan().rows["a"].chunks == 6
+
+
+def test_cost_is_counted_in_the_model_s_unit_and_only_of_what_is_to_be_spoken(priced: World) -> None:
+    priced.write("a", "e" * 20)
+    priced.write("b", "é" * 20)
+    plan = priced.look()
+    summary = summarise(plan, priced.job)
+    assert (summary.characters_to_speak, summary.units_to_speak, summary.unit) == (40, 60, "byte")
+    assert (summary.cost_usd, summary.cost_note, summary.price_read_on) == (60.0, "", "2026-11-20")
+    priced.run()
+    priced.write("c", "é" * 10)
+    summary = summarise(priced.look(), priced.job)
+    assert (summary.requests_to_speak, summary.units_to_speak, summary.cost_usd) == (1, 20, 20.0)
+
+
+def test_time_is_told_for_the_own_quota_and_for_each_plan_that_is_for_the_model(priced: World) -> None:
+    priced.write("a", "\n\n".join("abcdefgh"))
+    priced.job = replace(priced.job, quota=QuotaSettings(max_concurrent_requests=4, guard_ms=0))
+    summary = summarise(priced.look(), priced.job)
+    each_s = 1.0 + 0.1
+    assert summary.time_s == pytest.approx(2 * each_s)
+    assert [(plan.name, plan.time_s, plan.cost_usd) for plan in summary.plans] == [
+        ("slow", pytest.approx(7 * 60 + each_s), 8.0),
+        ("wide", pytest.approx(4 * each_s), 8.0),
+    ]
+    assert [plan.max_concurrent_requests for plan in summary.plans] == [None, 2], "not what the user set"
+    assert summary.plans[1].usd_per_month == 9
+
+
+@pytest.mark.parametrize(("engine", "workers", "at_once"), [("local", 4, 16), ("ray", 4, 64), ("ray", "auto", 128)])
+def test_without_a_limit_no_more_is_asked_at_once_than_workers_can(
+    priced: World, engine: str, workers: int | str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    priced.write("a", "\n\n".join(f"text {number}" for number in range(100, 229)))
+    priced.job = replace(priced.job, engine=engine, workers=WorkersSettings(workers))
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    waves = -(-129 // at_once)
+    assert summarise(priced.look(), priced.job).time_s == pytest.approx(waves * (1.0 + 0.8))
+
+
+def test_nothing_to_speak_takes_no_time_and_no_money(priced: World) -> None:
+    priced.write("a", "Text.")
+    priced.run()
+    summary = summarise(priced.look(), priced.job)
+    assert (summary.time_s, summary.cost_usd) == (0.0, 0.0)
+    assert [plan.time_s for plan in summary.plans] == [0.0, 0.0]
+
+
+def test_an_embedded_voice_costs_nothing_to_say_a_word_about(world: World) -> None:
+    world.write("a", TEXT)
+    job = replace(world.job, provider=ProviderSettings("hibari"))
+    summary = summarise(world.look(), job)
+    assert (summary.cost_usd, summary.cost_note, summary.time_s, summary.plans) == (None, "", None, ())
+
+
+def test_a_model_about_to_be_switched_off_is_in_the_summary(priced: World) -> None:
+    priced.write("a", TEXT)
+    (warning,) = summarise(priced.look(), priced.job, date(2026, 11, 21)).warnings
+    assert "2027-01-06, in 46 days" in warning
 
 
 # -- joining again ----------------------------------------------------------------------------------------------------

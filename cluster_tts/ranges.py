@@ -1,0 +1,128 @@
+"""What the types of a job cannot say: the values that each setting may have."""
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+from urllib.parse import urlsplit
+
+from cluster_tts.errors import JobError
+from cluster_tts.job import DOCUMENT_FORMATS, ENGINES, LIMITS, UNITS, Job
+
+LONGEST_GAP_MS = 60_000
+MOST_CONTEXT = 1_000  # characters
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _positive(value: float | None) -> bool:
+    return value is None or 0 < value < math.inf
+
+
+def _not_negative(value: float | None) -> bool:
+    return value is None or 0 <= value < math.inf
+
+
+def _counted(value: int | str) -> bool:
+    return value == "auto" or (isinstance(value, int) and value >= 1)
+
+
+def _ascending(value: list[float] | None) -> bool:
+    return value is None or (len(value) == 2 and 0 < value[0] < value[1])
+
+
+def _is_day(value: str | None) -> bool:
+    try:
+        return value is None or (date.fromisoformat(value).isoformat() == value)
+    except ValueError:
+        return False
+
+
+def _is_server(value: str | None) -> bool:
+    """Whether it is an address without secrets in it, for it is written to logs and to ``job.yaml``."""
+    try:
+        url = urlsplit(value or "http://none")
+        named = bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        return False
+    clean = not (url.query or url.fragment or "@" in url.netloc or re.search(r"\s", value or ""))
+    return value != "" and url.scheme in ("http", "https") and named and clean
+
+
+def _are_names(value: list[str] | None) -> bool:
+    return value is None or all(isinstance(name, str) for name in value)
+
+
+def _is_variable(value: str | None) -> bool:
+    return value is None or re.fullmatch("[A-Z_][A-Z0-9_]*", value) is not None
+
+
+RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("out", lambda value: bool(value.strip()), "must name a folder"),
+    ("out", _is_utf8, "must be a name in UTF-8"),
+    ("out", lambda value: "://" not in value, "must be a local folder: storage URLs are not supported yet"),
+    ("clips.dir", lambda value: "://" not in (value or ""), "must be a local folder: URLs are not supported yet"),
+    ("engine", lambda value: value in ENGINES, f"must be one of {', '.join(ENGINES)}"),
+    ("provider.base_url", _is_server, "must be like https://host/v1, without user, password and query, or null"),
+    ("provider.api_key_env", _is_variable, "must be the name of an environment variable, in capitals; never the key"),
+    ("provider.timeout_s", _positive, "must be above 0"),
+    ("provider.connect_timeout_s", _positive, "must be above 0"),
+    ("provider.idle_timeout_s", _positive, "must be above 0"),
+    ("retry.max_attempts", lambda value: value >= 1, "must be at least 1"),
+    ("chunking.max_characters", lambda value: value >= 1, "must be at least 1"),
+    ("chunking.context_characters", lambda value: 0 <= value <= MOST_CONTEXT, f"must be from 0 to {MOST_CONTEXT}"),
+    ("check.characters_per_second", _ascending, "must be [least, most] with 0 < least < most, or null"),
+    ("stitching.format", lambda value: value in DOCUMENT_FORMATS, f"must be one of {', '.join(DOCUMENT_FORMATS)}"),
+    ("stitching.sample_rate", lambda value: value is None or 8_000 <= value <= 192_000, "must be from 8000 to 192000"),
+    ("stitching.gap_ms", lambda value: 0 <= value <= LONGEST_GAP_MS, f"must be from 0 to {LONGEST_GAP_MS}"),
+    ("stitching.paragraph_gap_ms", lambda value: 0 <= value <= LONGEST_GAP_MS, f"must be from 0 to {LONGEST_GAP_MS}"),
+    ("workers.count", _counted, "must be 'auto' or at least 1"),
+    ("workers.slots", _counted, "must be 'auto' or at least 1"),
+    *((f"quota.{limit}", _positive, "must be above 0, or null") for limit in LIMITS),
+    ("quota.window_s", _positive, "must be above 0"),
+    ("quota.guard_ms", lambda value: 0 <= value < math.inf, "must be at least 0"),
+    ("quota.share", lambda value: 0 < value <= 1, "must be above 0 and at most 1"),
+    ("quota.patience_s", _positive, "must be above 0"),
+    ("catalogue.read_on", _is_day, "must be a day like 2026-11-20, or null"),
+    ("catalogue.latency_s", _not_negative, "must be at least 0"),
+    ("catalogue.latency_s_per_character", _not_negative, "must be at least 0"),
+    ("catalogue.models.*.unit", lambda value: value in UNITS, f"must be one of {', '.join(UNITS)}"),
+    ("catalogue.models.*.max_characters", _positive, "must be above 0, or null"),
+    ("catalogue.models.*.usd_per_million_characters", _not_negative, "must be at least 0, or null"),
+    ("catalogue.models.*.usd_per_minute", _not_negative, "must be at least 0, or null"),
+    ("catalogue.models.*.usd_per_machine_second", _not_negative, "must be at least 0, or null"),
+    ("catalogue.models.*.credits_per_character", _not_negative, "must be at least 0, or null"),
+    ("catalogue.models.*.shutdown", _is_day, "must be a day like 2026-11-20, or null"),
+    *((f"catalogue.plans.*.{limit}", _positive, "must be above 0, or null") for limit in LIMITS),
+    *((f"catalogue.plans.*.groups.*.{limit}", _positive, "must be above 0, or null") for limit in LIMITS),
+    ("catalogue.plans.*.models", _are_names, "must be a list of names, or null"),
+    ("catalogue.plans.*.usd_per_month", _not_negative, "must be at least 0, or null"),
+    ("catalogue.plans.*.credits_per_month", _positive, "must be above 0, or null"),
+)
+"""What types cannot say: key (``*``: each name of a table), whether a value holds, and what would."""
+
+UNTOLD = {"provider.api_key_env", "provider.base_url"}  # what is wrong there may well be a secret
+
+
+def check_ranges(job: Job) -> None:
+    """Raise ``JobError`` for the first value that cannot be, naming its key and what could."""
+    for rule, holds, wanted in RULES:
+        for key, value in _values(job, rule.split(".")):
+            if not holds(value):
+                raise JobError(f"'{key}' is {'not what it should be' if key in UNTOLD else repr(value)}: {wanted}")
+    if job.stitching.format == "mp3" and (job.stitching.sample_rate or 0) > 48_000:
+        raise JobError(f"'stitching.sample_rate' is {job.stitching.sample_rate}: MP3 knows rates up to 48000")
+
+
+def _values(part: Any, path: list[str], key: str = "") -> Iterator[tuple[str, Any]]:
+    """What stands at ``path`` below ``part``, each by its full key."""
+    if not path:
+        yield key.removeprefix("."), part
+    elif path[0] == "*":
+        for name, entry in part.items():
+            yield from _values(entry, path[1:], f"{key}.{name}")
+    else:
+        yield from _values(getattr(part, path[0]), path[1:], f"{key}.{path[0]}")
