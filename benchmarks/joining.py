@@ -18,7 +18,7 @@ from unittest import mock
 import numpy as np
 import soundfile as sf
 
-from cluster_tts.clips import probe
+from cluster_tts.checking import probe
 from cluster_tts.job import StitchingSettings
 from cluster_tts.stitching import Piece, stitch
 

@@ -21,7 +21,8 @@ import soundfile as sf
 import soxr
 
 from cluster_tts.audio import Samples, to_int16, to_mono
-from cluster_tts.clips import BLOCK_FRAMES, digest
+from cluster_tts.clips import digest
+from cluster_tts.decoding import BLOCK_FRAMES, AudioFile
 from cluster_tts.errors import DamagedClips
 from cluster_tts.job import StitchingSettings
 from cluster_tts.model import Sound
@@ -187,12 +188,10 @@ def _decoded(piece: Piece) -> Iterator[Samples]:
     """The samples of a clip; ``DamagedClips`` where they are not as many as the manifest says."""
     frames = 0
     try:
-        with sf.SoundFile(piece.path) as clip:
-            # libsndfile does not scale floats that it is asked for as integers: 0.5 would become 0.
-            is_float = clip.subtype in ("FLOAT", "DOUBLE")
-            while len(block := clip.read(BLOCK_FRAMES, "float32" if is_float else "int16")):
+        with AudioFile(piece.path) as clip:
+            for block in clip.blocks_of():
                 frames += len(block)
-                yield to_mono(to_int16(block) if is_float else block)
+                yield to_mono(block)
     except sf.LibsndfileError:
         raise DamagedClips(piece.clip_id) from None
     if frames != piece.sound.frames:

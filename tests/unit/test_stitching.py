@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from cluster_tts.clips import probe
+from cluster_tts.checking import probe
 from cluster_tts.errors import DamagedClips
 from cluster_tts.job import StitchingSettings
 from cluster_tts.stitching import Joined, Piece, output_rate, resampled_frames, stitch, wav_header
