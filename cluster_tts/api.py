@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster_tts import config
+from cluster_tts.chunking import Room
 from cluster_tts.clips import Clips
 from cluster_tts.commands import Result, plan_job, run_job
 from cluster_tts.errors import ChunkError, JobError
@@ -97,10 +98,11 @@ def speak(text: str, path: str | Path, settings: Settings = ()) -> Path:
 async def speak_async(text: str, path: str | Path, settings: Settings = ()) -> Path:
     """``speak`` on a running event loop."""
     job, path = load_job(settings=settings), Path(path)
-    if len(text) > job.chunking.max_characters:
+    if not Room.of(job.chunking, job.model).holds(text):
         raise JobError(
-            f"the text has {len(text)} characters, chunking.max_characters is {job.chunking.max_characters}: "
-            "raise that, or put the text in a file and use run"
+            f"the text has {len(text)} characters, more than one request carries (chunking.max_characters is "
+            f"{job.chunking.max_characters}, the model's own limit {job.model.max_characters or 'not known'}): "
+            "put it in a file and use run"
         )
     try:
         return await _speak(job, text, path)
@@ -110,7 +112,7 @@ async def speak_async(text: str, path: str | Path, settings: Settings = ()) -> P
 
 async def _speak(job: Job, text: str, path: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".speak-") as folder:
-        clips = Clips(Path(folder), job.provider.format)
+        clips = Clips(Path(folder), job.provider.suffix)
         synthesis = Synthesis(make_provider(job.provider), OpenGate(), clips, job)
         clip = Clip("single", text, path.name, 0)
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -10,15 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_tts import config, documents
+from cluster_tts import config, documents, keys
+from cluster_tts.catalogue import warnings_of
 from cluster_tts.clips import Clips
 from cluster_tts.errors import (
     EXIT_CONTINUE,
     EXIT_INCOMPLETE,
     EXIT_OK,
+    EXIT_REFUSED,
     EXIT_UNEXPECTED,
     DamagedClips,
-    Interrupted,
     JobError,
 )
 from cluster_tts.job import Job
@@ -80,8 +82,12 @@ async def run_job(
             raise JobError(f"nothing has failed yet: '{job.out}' holds no run; leave out --retry-failed")
         found = documents.find(sources)
         make_provider(job.provider)  # an unknown voice is told now, not by a worker later
+        if not _joins_cluster(job):  # whose nodes may hold the key that this machine does not
+            keys.require(job.provider)
         make_room(job)
         with storage(job.out_dir), log_file(job.out_dir / "run.log", options.verbose):
+            for warning in warnings_of(job, datetime.now(UTC).date()):
+                log.warning("%s", warning)
             log.info("run %s: %d documents, %s, engine %s", manifest.run_id, len(found), job.provider.name, job.engine)
             record.flush("running", None)
             plan = await _run(job.absolute() if job.engine == "ray" else job, found, record, stop, options)
@@ -143,7 +149,7 @@ def stitch_out(out: Path, settings: Sequence[str], files: Sequence[str | Path] =
     plan = plan_of_manifest(job, manifest)
     record = Record(out, manifest)
     record.rows = plan.rows
-    clips = Clips(job.clips_dir, job.provider.format)
+    clips = Clips(job.clips_dir, job.provider.suffix)
     with storage(out), log_file(out / "run.log", verbose=False):
         for name in plan.pending:
             row = plan.rows[name]
@@ -212,6 +218,10 @@ def _pool(job: Job) -> "RayCrew | None":
     return RayCrew(job)
 
 
+def _joins_cluster(job: Job) -> bool:
+    return job.engine == "ray" and bool(job.cluster.address or os.environ.get("RAY_ADDRESS"))
+
+
 def _record_plan(job: Job, found: Sequence[Document], manifest: Manifest, options: RunOptions) -> Plan:
     writer = manifest.plan_writer()
     try:
@@ -249,7 +259,8 @@ def _verdict_of(rows: Iterable[DocumentRow]) -> tuple[str, int, str | None]:
 def _ending(error: BaseException) -> tuple[str, int, str]:
     """Status, exit code and message of a run that an error ended."""
     if isinstance(error, JobError):
-        status = "interrupted" if isinstance(error, Interrupted) else "failed"
+        by_code = {EXIT_CONTINUE: "interrupted", EXIT_REFUSED: "refused"}
+        status = by_code.get(error.exit_code, "failed")
         return status, error.exit_code, str(error)
     if isinstance(error, Exception):
         return "failed", EXIT_UNEXPECTED, f"{type(error).__name__}: {error}"

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from cluster_tts.job import Job
+from cluster_tts.job import REMOTE_SLOTS, Job
 from cluster_tts.joining import JoinOrder, join
 from cluster_tts.limiter import Limiter
 from cluster_tts.model import Clip, Outcome
@@ -12,8 +12,6 @@ from cluster_tts.providers import provider_class
 from cluster_tts.stitching import Joined
 from cluster_tts.task_queue import Ledger, Loans, TaskQueue
 from cluster_tts.worker import LEASE_S, make_worker
-
-REMOTE_SLOTS = 16
 
 
 class LocalTasks:

@@ -80,7 +80,7 @@ class Run:
         self._record = record
         self._crew = crew
         self._watch = watch
-        self._clips = Clips(job.clips_dir, job.provider.format)
+        self._clips = Clips(job.clips_dir, job.provider.suffix)
         self._feed: Iterator[Clip] = plan.clips()
         self._open = set(plan.pending)
         self._whole: deque[str] = deque()
@@ -101,14 +101,17 @@ class Run:
             if self._joins:
                 await asyncio.wait(self._joins)
                 self._finish_joins()
-        except BaseException:
+        except BaseException as error:
             with suppress(JobError):  # what was done is recorded, as far as there is anybody left to tell
-                self._settle((await self._crew.dismiss(0)).outcomes)
+                # A job that cannot go on has requests in flight that are paid; a cancelled one has nobody waiting.
+                self._settle((await self._crew.dismiss(grace_s if isinstance(error, JobError) else 0)).outcomes)
             raise
         finally:
             for task in self._joins:
                 task.cancel()
             await asyncio.gather(*self._joins, return_exceptions=True)
+            for name in self._open:  # whatever ended the run: what it had made until then is missing no more
+                self._record.document(replace(self._record.rows[name], missing=self._plan.completion.missing(name)))
         self._watch(self._progress(0))
 
     async def _speak(self, stop: asyncio.Event) -> None:

@@ -7,7 +7,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
+from cluster_tts import keys
 from cluster_tts.clips import Clips
+from cluster_tts.errors import JobError
 from cluster_tts.job import Job
 from cluster_tts.limiter import CoreGate, LimiterGate, LimiterPort, OpenGate
 from cluster_tts.model import Clip, Outcome
@@ -56,7 +58,7 @@ class Worker:
             await self._synthesis.prepare()
             while True:
                 self._news.clear()
-                outcomes, self._outcomes = self._outcomes, []
+                outcomes = self._take_outcomes()
                 holding = [clip.id for clip in self._running.values()]
                 want = self._slots - len(self._running)
                 loans = await self._tasks.serve(self.name, holding, outcomes, want)
@@ -72,6 +74,9 @@ class Worker:
                     async with asyncio.timeout(BUSY_S if full else idle_s):
                         await self._news.wait()
                 self._reap()
+        except JobError:
+            await self._end_requests()
+            raise
         finally:
             for task in self._running:
                 task.cancel()
@@ -95,11 +100,26 @@ class Worker:
             if not self._synthesis.is_asking(clip.id):
                 task.cancel()
 
+    def _take_outcomes(self) -> list[Outcome]:
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    async def _end_requests(self) -> None:
+        """Nothing can be asked any more; what was asked before may be paid, so it is waited for and reported."""
+        self._stop()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._tasks.serve(self.name, (), self._take_outcomes(), 0)
+
     def _reap(self) -> None:
         for task in [task for task in self._running if task.done()]:
             del self._running[task]
             if not task.cancelled():
                 task.result()  # a JobError ends this worker, and with it the run
+
+
+def needs_limiter(job: Job) -> bool:
+    """Whether requests of this job count against somebody's quota, known or not."""
+    return bool(Limits.of(job.quota) or job.provider.api_key_env or job.provider.base_url)
 
 
 def make_worker(job: Job, name: str, slots: int, tasks: Tasks, limiter: LimiterPort | None) -> Worker:
@@ -110,10 +130,9 @@ def make_worker(job: Job, name: str, slots: int, tasks: Tasks, limiter: LimiterP
     Raises:
         JobError: the provider cannot be used with these settings.
     """
-    limits = Limits.of(job.quota)
     provider = make_provider(job.provider)
     gate: Gate = CoreGate(slots) if provider.embedded else OpenGate()
-    if limiter is not None and limits is not None:
-        gate = LimiterGate(limiter, job.quota.account or job.provider.name, limits, name)
-    synthesis = Synthesis(provider, gate, Clips(job.clips_dir, job.provider.format), job)
+    if limiter is not None and needs_limiter(job):
+        gate = LimiterGate(limiter, keys.account(job), Limits.of(job.quota) or Limits(), name)
+    synthesis = Synthesis(provider, gate, Clips(job.clips_dir, job.provider.suffix), job)
     return Worker(name, tasks, synthesis, slots + 1 if provider.embedded else slots)

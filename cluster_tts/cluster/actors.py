@@ -5,6 +5,7 @@ from typing import Any
 
 import ray
 
+from cluster_tts import keys
 from cluster_tts.cluster.ports import RemoteLimiter, RemoteTasks
 from cluster_tts.job import Job
 from cluster_tts.limiter import Limiter
@@ -15,6 +16,10 @@ LIMITER_IDLE_S = 600.0
 
 
 class _WorkerShell:
+    async def accept(self, api_keys: dict[str, str]) -> None:
+        """Keys that this node's environment may not hold; as arguments of a constructor Ray would keep them."""
+        keys.hand_over(api_keys)
+
     async def work(self, job: Job, name: str, slots: int, queue: Any, limiter: Any) -> None:
         """Build the worker here, where its key and its voice are, and let it work until the queue is closed."""
         port = RemoteLimiter(limiter) if limiter is not None else None

@@ -10,22 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
+from cluster_tts import keys
 from cluster_tts.cluster.session import Session
 from cluster_tts.errors import DamagedClips, Interrupted, JobError
-from cluster_tts.job import Job
+from cluster_tts.job import MOST_REMOTE_WORKERS, REMOTE_SLOTS, Job
 from cluster_tts.joining import JoinOrder
-from cluster_tts.local import REMOTE_SLOTS
 from cluster_tts.model import Clip, Outcome
 from cluster_tts.providers import provider_class
-from cluster_tts.quota import Limits
 from cluster_tts.stitching import Joined
 from cluster_tts.task_queue import Ledger
-from cluster_tts.worker import LEASE_S
+from cluster_tts.worker import LEASE_S, needs_limiter
 
 log = logging.getLogger(__name__)
 
 WAITING_CPUS = 0.25  # of a worker that mostly waits for a server
-MOST_WAITING_WORKERS = 8
 MOST_DEATHS_IN_A_ROW = 5  # workers that die one after another while nothing gets done: something is wrong with all
 DISMISS_TICK_S = 0.05
 FORGET_S = 5.0
@@ -73,7 +71,7 @@ class RayCrew:
 
         here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
         self._queue = QueueActor.options(num_cpus=0, enable_task_events=False, label_selector=here).remote(LEASE_S)
-        if Limits.of(self._job.quota) is not None:
+        if needs_limiter(self._job):
             self._limiter = LimiterActor.options(
                 name="limiter", namespace="cluster_tts", lifetime="detached", get_if_exists=True, num_cpus=0,
                 max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, enable_task_events=False,
@@ -83,7 +81,7 @@ class RayCrew:
         cpus = ray.cluster_resources().get("CPU", 1.0)
         embedded = provider_class(self._job.provider.name).embedded
         self._cpus_each = 1.0 if embedded else WAITING_CPUS
-        automatic = int(cpus) if embedded else min(MOST_WAITING_WORKERS, int(cpus))
+        automatic = int(cpus) if embedded else min(MOST_REMOTE_WORKERS, int(cpus))
         wanted = self._job.workers.count
         self._count = wanted if isinstance(wanted, int) else max(1, automatic)
         slots = self._job.workers.slots
@@ -100,6 +98,7 @@ class RayCrew:
         actor = WorkerActor.options(num_cpus=self._cpus_each, enable_task_events=False).remote()
         self._actors[name] = actor
         self._hired_names.append(name)
+        actor.accept.remote(keys.to_hand_over(self._job.provider))  # calls to an actor begin in order
         self._work[actor.work.remote(self._job, name, self._slots, self._queue, self._limiter)] = name
 
     async def exchange(self, clips: Sequence[Clip]) -> Ledger:
@@ -168,7 +167,8 @@ class RayCrew:
         with _death_interrupts():
             await self._queue.close.remote()
         while True:
-            ledger = await self._ask_queue((), ())
+            dead, self._dead = self._dead, []
+            ledger = await self._ask_queue((), dead)
             outcomes += ledger.outcomes
             if not ledger.lent or time.monotonic() >= deadline:
                 return Ledger(tuple(outcomes), ledger.waiting, ledger.lent)

@@ -1,32 +1,23 @@
 """What a voice must be able to do, and the little it is told.
 
 A provider says *how* to ask and *how* to read the answer. When to ask, and whether again, is decided in
-``synthesis``; whether the audio is believed, in ``clips``.
+``synthesis``; whether the audio is believed, in ``checking``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from cluster_tts.errors import JobError, nearest
 from cluster_tts.job import ProviderSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """What a provider tells of one answered request; the audio itself is in the file it was given."""
-
-    billed_characters: int | None = None
-    cost_usd: float | None = None
-    request_id: str | None = None
-    http_status: int | None = None
+from cluster_tts.model import Receipt, Utterance, Voice
 
 
 class Provider(Protocol):
     """One voice of one provider, ready to speak. Built once per worker process; ``speak`` runs many at a time.
 
-    Class attributes describe the provider without building it, so planning stays cheap.
+    Class attributes describe the provider without building it, so planning stays cheap. A provider of one's own that
+    inherits from this class gets what has a default here, and need not write it.
     """
 
     embedded: ClassVar[bool]
@@ -35,18 +26,28 @@ class Provider(Protocol):
     characters_per_second: ClassVar[float]
     """How fast its speech typically is, for estimates of audio length."""
 
+    takes_context: ClassVar[bool] = False
+    """Whether it is told what is read out before and after (``chunking.context_characters``)."""
+
     def __init__(self, settings: ProviderSettings) -> None:
         """Raise ``JobError`` for an unknown voice, format or option; load nothing large before the first ``speak``."""
 
     @classmethod
-    def revision(cls) -> str:
-        """What else decides the sound besides the settings, such as the version of an embedded voice."""
+    def revision(cls, settings: ProviderSettings) -> str:
+        """What else decides the sound besides voice, model, format, options and text: the version of an embedded
+        voice, the server where servers differ."""
+
+    @classmethod
+    def canonical(cls, settings: ProviderSettings) -> ProviderSettings:
+        """``settings`` in the one spelling that stands for all which sound the same."""
+        return settings
 
     async def prepare(self) -> None:
-        """Load what the first ``speak`` would otherwise load."""
+        """Load what the first ``speak`` would otherwise load; ``JobError`` if there is no key to ask with."""
+        return
 
-    async def speak(self, text: str, target: Path) -> Spoken:
-        """Write the speech of ``text`` to ``target`` as an audio file of the settings' format.
+    async def speak(self, utterance: Utterance, target: Path) -> Receipt:
+        """Write the speech of ``utterance`` to ``target``, as an audio file of the settings' format.
 
         Raises:
             ChunkError: this text can never be spoken.
@@ -54,8 +55,13 @@ class Provider(Protocol):
             JobError: no text can be spoken any more.
         """
 
+    async def voices(self) -> Sequence[Voice]:
+        """What ``provider.voice`` may be; raises like ``speak``."""
+        return ()
+
     async def aclose(self) -> None:
         """Let go of sockets and threads."""
+        return
 
 
 def refuse_unknown_options(provider: str, options: Sequence[str], known: Sequence[str]) -> None:

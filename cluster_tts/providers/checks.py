@@ -40,8 +40,13 @@ def refuse_unknown_voice(settings: ProviderSettings, voice: str, known: Sequence
 
 
 def number(options: Mapping[str, Any], name: str, default: float, least: float, most: float) -> float:
-    """The option ``name`` as a number from ``least`` to ``most``."""
-    value = options.get(name, default)
+    """The option ``name``, which may stand in another (``voice_settings.speed``), as a number in these bounds."""
+    *path, last = name.split(".")
+    for part in path:
+        options = options.get(part) or {}
+        if not isinstance(options, Mapping):
+            raise JobError(f"provider.options.{part} is {options!r}: must be like {{{last}: {default:g}}}")
+    value = options.get(last, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise JobError(f"provider.options.{name} is {value!r}: must be a number from {least} to {most}")
     return float(value)

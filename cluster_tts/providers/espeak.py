@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,8 +13,9 @@ import numpy as np
 from cluster_tts.audio import Samples
 from cluster_tts.errors import JobError, RetryLater
 from cluster_tts.job import ProviderSettings
+from cluster_tts.model import Receipt, Utterance, Voice
 from cluster_tts.providers import espeak_process
-from cluster_tts.providers.base import Spoken
+from cluster_tts.providers.base import Provider
 from cluster_tts.providers.checks import (
     installed_version,
     refuse_settings,
@@ -27,8 +29,10 @@ from cluster_tts.providers.checks import (
 # In a voice file: "name French (France)", "language fr 8", "dictionary no"; the second word is what counts.
 DETAIL = re.compile(r"^(name|language|dictionary)\s+(.+?)\s*(?:\(|//|\s\d|$)", re.MULTILINE)
 
+USUAL_SPEED = 175  # words a minute
 
-class Espeak:
+
+class Espeak(Provider):
     """One voice of eSpeak NG, by language (``de``, ``german``, ``zh``), with a variant if wanted (``en+f3``).
 
     Each text has a process of its own, some 25 ms. In one process the same text sounds different after others;
@@ -40,31 +44,31 @@ class Espeak:
     characters_per_second: ClassVar[float] = 18.0
 
     def __init__(self, settings: ProviderSettings) -> None:
-        self.revision()  # not installed: say so first
+        self.revision(settings)  # not installed: say so first
         import espeakng_loader
 
         refuse_settings(settings, formats=("wav",), options=("speed", "pitch"))
-        self._speed = whole_number(settings.options, "speed", 175, 80, 450)
+        self._speed = whole_number(settings.options, "speed", USUAL_SPEED, 80, 450)
         self._pitch = whole_number(settings.options, "pitch", 50, 0, 100)
         self._library = Path(espeakng_loader.get_library_path())
         self._data = Path(espeakng_loader.get_data_path())
         self._voice = _voice(settings, self._data)
 
     @classmethod
-    def revision(cls) -> str:
+    def revision(cls, settings: ProviderSettings) -> str:
         return "espeakng-loader " + installed_version("espeakng-loader", "pip install 'cluster-tts[espeak]'")
 
-    async def prepare(self) -> None:
-        """Each text has a process of its own, so there is nothing to load."""
-
-    async def speak(self, text: str, target: Path) -> Spoken:
-        samples = await asyncio.to_thread(self._samples, text)
+    async def speak(self, utterance: Utterance, target: Path) -> Receipt:
+        samples = await asyncio.to_thread(self._samples, utterance.text)
         # Not in the thread: that outlives a cancelled attempt, and would leave a file nobody removes.
         write_audio(samples, espeak_process.RATE, target)
-        return Spoken()
+        return Receipt(speed=self._speed / USUAL_SPEED)
 
-    async def aclose(self) -> None:
-        """Nothing is held between texts."""
+    async def voices(self) -> Sequence[Voice]:
+        words: dict[str, list[str]] = {}
+        for word, name in voices(self._data).items():
+            words.setdefault(name, []).append(word)
+        return [Voice(name, language=name, description=", ".join(words[name])) for name in sorted(words)]
 
     def _samples(self, text: str) -> Samples:
         refuse_signs(text)

@@ -4,6 +4,8 @@ import asyncio
 import re
 import threading
 import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +17,8 @@ import numpy as np
 from cluster_tts.audio import Samples, to_int16
 from cluster_tts.errors import ChunkError, JobError
 from cluster_tts.job import ProviderSettings
-from cluster_tts.providers.base import Spoken
+from cluster_tts.model import Receipt, Utterance, Voice
+from cluster_tts.providers.base import Provider
 from cluster_tts.providers.checks import (
     installed_version,
     number,
@@ -35,7 +38,7 @@ MARKUP = re.compile(r"\[[^\]]+\]\(/[^)]*/\)")  # hibari's own "[word](/phonemes/
 READABLE = {"", "LATIN", "MODIFIER", "GREEK"}  # first words of Unicode names; "" is what is no letter
 
 
-class Hibari:
+class Hibari(Provider):
     """One English voice, computed on one core. The same text gives the same bytes on the same kind of processor.
 
     A text with a word in another script is refused, because hibari leaves such words out without an error. What is
@@ -47,7 +50,7 @@ class Hibari:
     characters_per_second: ClassVar[float] = 17.0
 
     def __init__(self, settings: ProviderSettings) -> None:
-        self.revision()  # not installed: say so first
+        self.revision(settings)  # not installed: say so first
         refuse_settings(settings, formats=("wav",), options=("speed", "seed"))
         self._speed = number(settings.options, "speed", 1.0, 0.8, 1.5)
         self._seed = whole_number(settings.options, "seed", 0, 0, 2**32 - 1)
@@ -57,17 +60,27 @@ class Hibari:
         self._loading = threading.Lock()
 
     @classmethod
-    def revision(cls) -> str:
+    def revision(cls, settings: ProviderSettings) -> str:
         return "hibari-tts " + installed_version("hibari-tts", "pip install hibari-tts==0.2.1")
 
     async def prepare(self) -> None:
         await asyncio.to_thread(self._load)
 
-    async def speak(self, text: str, target: Path) -> Spoken:
-        samples = await asyncio.to_thread(self._samples, text)
+    async def speak(self, utterance: Utterance, target: Path) -> Receipt:
+        samples = await asyncio.to_thread(self._samples, utterance.text)
         # Not in the thread: that outlives a cancelled attempt, and would leave a file nobody removes.
         write_audio(samples, RATE, target)
-        return Spoken()
+        return Receipt(speed=self._speed)
+
+    async def voices(self) -> Sequence[Voice]:
+        from hibari.voices import VOICES, voice_path
+
+        there = []
+        for name in VOICES:
+            with suppress(FileNotFoundError):  # those are downloads, and nothing is downloaded
+                voice_path(name, download_missing=False)
+                there.append(Voice(name, language="en"))
+        return there
 
     async def aclose(self) -> None:
         self._engine = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,14 +11,16 @@ import numpy as np
 from cluster_tts.audio import Samples, to_int16
 from cluster_tts.errors import RetryLater
 from cluster_tts.job import ProviderSettings
-from cluster_tts.providers.base import Spoken
+from cluster_tts.model import Receipt, Utterance, Voice
+from cluster_tts.providers.base import Provider
 from cluster_tts.providers.checks import number, refuse_settings, refuse_unknown_voice, whole_number, write_audio
 
+VOICES = ("sine", "square")
 LEAST_SECONDS = 0.1
 LOUDNESS = 0.3  # of full scale
 
 
-class Tone:
+class Tone(Provider):
     """Answers after ``latency_s`` with two tones whose pitch and phase are a digest of the text: same text, same bytes.
 
     ``fail`` is the share of texts whose first attempt is turned away; their next attempt at this instance succeeds.
@@ -30,7 +33,7 @@ class Tone:
         options = settings.options
         refuse_settings(settings, ("wav", "flac"), ("latency_s", "characters_per_second", "fail", "rate"))
         self._voice = settings.voice or "sine"
-        refuse_unknown_voice(settings, self._voice, ("sine", "square"))
+        refuse_unknown_voice(settings, self._voice, VOICES)
         self._format = settings.format.upper()
         self._latency_s = number(options, "latency_s", 0.05, 0, 3600)
         self._pace = number(options, "characters_per_second", self.characters_per_second, 0.1, 1000)
@@ -39,24 +42,21 @@ class Tone:
         self._turned_away: set[bytes] = set()
 
     @classmethod
-    def revision(cls) -> str:
+    def revision(cls, settings: ProviderSettings) -> str:
         return "tone 1"
 
-    async def prepare(self) -> None:
-        """Nothing is loaded."""
-
-    async def speak(self, text: str, target: Path) -> Spoken:
+    async def speak(self, utterance: Utterance, target: Path) -> Receipt:
         await asyncio.sleep(self._latency_s)
-        digest = hashlib.sha256(text.encode()).digest()
+        digest = hashlib.sha256(utterance.text.encode()).digest()
         if _fraction(digest, 0) < self._fail and digest not in self._turned_away:
             self._turned_away.add(digest)
             raise RetryLater("the tone was told to fail (provider.options.fail)")
-        samples = self._samples(digest, max(len(text) / self._pace, LEAST_SECONDS))
+        samples = self._samples(digest, max(len(utterance.text) / self._pace, LEAST_SECONDS))
         write_audio(samples, self._rate, target, self._format)
-        return Spoken(billed_characters=len(text))
+        return Receipt(billed_characters=len(utterance.text), speed=self._pace / self.characters_per_second)
 
-    async def aclose(self) -> None:
-        """Nothing is held."""
+    async def voices(self) -> Sequence[Voice]:
+        return [Voice(name) for name in VOICES]
 
     def _samples(self, digest: bytes, seconds: float) -> Samples:
         """One second of sound, repeated: both pitches are whole numbers of hertz, so that no seam is heard."""

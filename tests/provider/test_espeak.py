@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster_tts.clips import probe
+from cluster_tts.checking import probe
 from cluster_tts.errors import ChunkError, JobError
 from cluster_tts.job import ProviderSettings
+from cluster_tts.model import Utterance
 from cluster_tts.providers.espeak import Espeak, voices
 
 espeakng_loader = pytest.importorskip("espeakng_loader")
@@ -63,7 +64,7 @@ async def test_options_change_the_sound(speak) -> None:
 
 async def test_text_that_comes_out_silent_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ChunkError, match="silence"):
-        await espeak("en").speak("٣", tmp_path / "x.part")
+        await espeak("en").speak(Utterance("٣"), tmp_path / "x.part")
     assert not list(tmp_path.iterdir())
 
 
@@ -84,4 +85,4 @@ async def test_data_may_lie_deep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 async def test_library_that_cannot_be_loaded_stops_the_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(espeakng_loader, "get_library_path", lambda: "/nowhere/libespeak.so")
     with pytest.raises(JobError, match=r"/nowhere/libespeak\.so"):
-        await espeak("en").speak("Hello.", tmp_path / "x.part")
+        await espeak("en").speak(Utterance("Hello."), tmp_path / "x.part")

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from cluster_tts.clips import probe
+from cluster_tts.checking import probe
 from cluster_tts.errors import ChunkError, JobError
 from cluster_tts.job import ProviderSettings
+from cluster_tts.model import Utterance
 from cluster_tts.providers.hibari import Hibari
 
 pytest.importorskip("hibari")
@@ -36,7 +37,7 @@ async def test_word_it_would_leave_out_is_named_and_refused(
     hibari: Hibari, text: str, word: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ChunkError) as refused:
-        await hibari.speak(text, tmp_path / "x.part")
+        await hibari.speak(Utterance(text), tmp_path / "x.part")
     assert refused.value.kind == "unspeakable"
     assert f"'{word}'" in str(refused.value)
     assert "provider.name=espeak" in str(refused.value)
@@ -65,7 +66,7 @@ async def test_symbols_accents_and_its_own_markup_are_spoken(hibari: Hibari, tex
 
 async def test_number_that_breaks_it_is_the_end_of_this_text_only(hibari: Hibari, tmp_path: Path) -> None:
     with pytest.raises(ChunkError, match="cannot read"):
-        await hibari.speak("7" * 80, tmp_path / "x.part")
+        await hibari.speak(Utterance("7" * 80), tmp_path / "x.part")
 
 
 async def test_endless_word_is_spoken_to_its_end(hibari: Hibari, speak) -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 import soundfile as sf
 
-from cluster_tts.clips import probe
+from cluster_tts.checking import probe
 from cluster_tts.errors import RetryLater
 from cluster_tts.job import ProviderSettings
-from cluster_tts.providers.base import Spoken
+from cluster_tts.model import Receipt, Utterance
 from cluster_tts.providers.tone import Tone
 
 
@@ -37,13 +37,13 @@ async def test_texts_that_differ_in_a_digit_differ_in_sound(tmp_path: Path) -> N
     voice, target = tone(rate=8_000), tmp_path / "x.part"
     sounds = set()
     for number in range(200):
-        await voice.speak(f"text {number:04}", target)
+        await voice.speak(Utterance(f"text {number:04}"), target)
         sounds.add(target.read_bytes())
     assert len(sounds) == 200
 
 
 async def test_bills_characters(tmp_path: Path) -> None:
-    assert await tone().speak("Grüße", tmp_path / "x.part") == Spoken(billed_characters=5)
+    assert await tone().speak(Utterance("Grüße"), tmp_path / "x.part") == Receipt(billed_characters=5)
 
 
 async def test_given_share_of_texts_fails_once(speak) -> None:
@@ -74,5 +74,5 @@ async def test_costs_less_than_a_millisecond_a_second(tmp_path: Path) -> None:
 
 async def _timed(voice: Tone, text: str, target: Path) -> float:
     started = time.perf_counter()
-    await voice.speak(text, target)
+    await voice.speak(Utterance(text), target)
     return time.perf_counter() - started

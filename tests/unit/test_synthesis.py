@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,11 +10,19 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from cluster_tts import keys
 from cluster_tts.clips import Clips
 from cluster_tts.errors import ChunkError, Interrupted, JobError, RetryLater
-from cluster_tts.job import CheckSettings, Job, ProviderSettings, RetrySettings
-from cluster_tts.model import Clip, Outcome, Status
-from cluster_tts.providers.base import Spoken
+from cluster_tts.job import (
+    CatalogueSettings,
+    CheckSettings,
+    Job,
+    ModelFacts,
+    ProviderSettings,
+    QuotaSettings,
+    RetrySettings,
+)
+from cluster_tts.model import Clip, Outcome, Receipt, Status, Utterance, WireFormat
 from cluster_tts.synthesis import Synthesis
 from tests.simulated import now, simulate
 
@@ -31,26 +40,25 @@ class Scripted:
     embedded: ClassVar[bool] = False
     characters_per_second: ClassVar[float] = 15.0
 
-    def __init__(self, *steps: Exception | Callable[[Path], Any]) -> None:
+    def __init__(self, *steps: Exception | Callable[[Path], Any], receipt: Receipt | None = None) -> None:
         self.steps = list(steps)
         self.asked_at: list[float] = []
-
-    @classmethod
-    def revision(cls) -> str:
-        return "1"
+        self.utterances: list[Utterance] = []
+        self.receipt = receipt
 
     async def prepare(self) -> None:
         pass
 
-    async def speak(self, text: str, target: Path) -> Spoken:
+    async def speak(self, utterance: Utterance, target: Path) -> Receipt:
         self.asked_at.append(now() - 1000.0)
+        self.utterances.append(utterance)
         step = self.steps.pop(0)
         if isinstance(step, Exception):
             raise step
         result = step(target)
         if result is not None:
             await result
-        return Spoken(billed_characters=len(text), request_id="r-1")
+        return self.receipt or Receipt(billed_characters=len(utterance.text), request_id="r-1")
 
     async def aclose(self) -> None:
         self.asked_at.append(-1.0)
@@ -81,18 +89,28 @@ def good(target: Path) -> None:
     write_seconds(target, 2.0)
 
 
+def page(target: Path) -> None:
+    target.write_bytes(b"<html>busy</html>")
+
+
 @pytest.fixture
 def clips(tmp_path: Path) -> Clips:
     return Clips(tmp_path / "clips", "wav")
 
 
-def make(clips: Clips, provider: Scripted, gate: Gate | None = None, **changes: Any) -> list[Outcome]:
-    job = Job(provider=ProviderSettings(timeout_s=30.0), **changes)
+def make(
+    clips: Clips, provider: Scripted, gate: Gate | None = None, clip: Clip = CLIP, **changes: Any
+) -> list[Outcome]:
+    job = Job(provider=ProviderSettings(timeout_s=30.0, model="m"), **changes)
 
     async def main() -> list[Outcome]:
-        return [outcome async for outcome in Synthesis(provider, gate or Gate(), clips, job).make(CLIP)]
+        return [outcome async for outcome in Synthesis(provider, gate or Gate(), clips, job, clock=now).make(clip)]
 
     return simulate(main())
+
+
+def refused(kind: str = "rate_limited", after_s: float | None = None) -> RetryLater:
+    return RetryLater("too much", kind, after_s, Receipt(http_status=429))
 
 
 def test_a_clip_is_published_once_it_was_checked(clips: Clips) -> None:
@@ -121,7 +139,7 @@ def test_a_damaged_clip_on_disk_is_spoken_again(clips: Clips) -> None:
 
 def test_pauses_double_and_no_place_is_held_meanwhile(clips: Clips) -> None:
     gate = Gate()
-    provider = Scripted(RetryLater("busy"), RetryLater("busy"), RetryLater("busy"), good)
+    provider = Scripted(*[RetryLater("broken")] * 3, good)
     outcomes = make(clips, provider, gate)
     assert [outcome.status for outcome in outcomes] == [Status.RETRIED] * 3 + [Status.SPOKEN]
     assert [outcome.attempt for outcome in outcomes] == [1, 2, 3, 4]
@@ -131,10 +149,75 @@ def test_pauses_double_and_no_place_is_held_meanwhile(clips: Clips) -> None:
 
 def test_a_delay_the_server_names_is_kept_and_cools_the_gate(clips: Clips) -> None:
     gate = Gate()
-    provider = Scripted(RetryLater("slow down", "rate", after_s=9.0), good)
+    provider = Scripted(RetryLater("slow down", "rate_limited", after_s=9.0), good)
     make(clips, provider, gate)
     assert provider.asked_at == pytest.approx([0, 9])
     assert gate.cooled == [9.0]
+
+
+@pytest.mark.parametrize("kind", ["rate_limited", "too_many_at_once", "slow_down"])
+def test_what_the_limits_of_the_account_refuse_is_not_counted(clips: Clips, kind: str) -> None:
+    provider = Scripted(*[refused(kind)] * 5, RetryLater("broken"), refused(kind), good)
+    outcomes = make(clips, provider, retry=RetrySettings(max_attempts=2))
+    assert [outcome.status for outcome in outcomes] == [Status.RETRIED] * 7 + [Status.SPOKEN]
+    assert [outcome.http_status for outcome in outcomes] == [429] * 5 + [None, 429, None]
+
+
+def test_a_pause_that_nobody_names_cools_the_gate_after_a_rate_refusal_only(clips: Clips) -> None:
+    gate = Gate()
+    make(clips, Scripted(refused(), refused("too_many_at_once"), refused("slow_down"), good), gate)
+    assert gate.cooled == [1.0, 4.0]
+
+
+def test_nothing_but_refusals_ends_the_run_when_patience_does(clips: Clips) -> None:
+    provider = Scripted(*[refused(after_s=10.0)] * 10)
+    with pytest.raises(Interrupted, match=r"out of patience after 50 s .*quota.patience_s is 55"):
+        make(clips, provider, quota=QuotaSettings(patience_s=55))
+    assert provider.asked_at == pytest.approx([0, 10, 20, 30, 40, 50])
+
+
+def test_a_server_that_was_never_reached_ends_the_run_and_not_every_clip_of_it(clips: Clips) -> None:
+    provider = Scripted(*[RetryLater("cannot reach it", "unreachable")] * 3)
+    with pytest.raises(Interrupted, match=r"check provider\.base_url and the network"):
+        make(clips, provider, retry=RetrySettings(max_attempts=3))
+    assert provider.asked_at == pytest.approx([0, 1, 3])
+
+
+def test_a_network_that_goes_down_in_mid_run_is_waited_for(clips: Clips) -> None:
+    gone = RetryLater("cannot reach it", "unreachable")
+    outcomes = make(clips, Scripted(RetryLater("broken"), *[gone] * 8, good), retry=RetrySettings(max_attempts=2))
+    assert outcomes[-1].status is Status.SPOKEN
+
+
+def test_an_answer_that_is_not_believed_is_charged_and_priced_all_the_same(clips: Clips) -> None:
+    prices = CatalogueSettings(models={"m": ModelFacts(usd_per_million_characters=100.0)})
+    receipt = Receipt(http_status=200, request_id="r-2", billed_characters=len(TEXT), wire=WireFormat("wav"))
+    provider = Scripted(page, good, receipt=receipt)
+    outcomes = make(clips, provider, catalogue=prices)
+    assert [outcome.error_kind for outcome in outcomes] == ["not_audio", None]
+    assert [outcome.billed_characters for outcome in outcomes] == [len(TEXT)] * 2
+    assert [outcome.cost_usd for outcome in outcomes] == pytest.approx([len(TEXT) * 1e-4] * 2)
+    assert [outcome.request_id for outcome in outcomes] == ["r-2"] * 2
+
+
+def test_what_was_refused_costs_nothing(clips: Clips) -> None:
+    prices = CatalogueSettings(models={"m": ModelFacts(usd_per_million_characters=100.0)})
+    outcomes = make(clips, Scripted(refused(), good), catalogue=prices)
+    assert (outcomes[0].cost_usd, outcomes[0].billed_characters) == (None, None)
+
+
+def test_the_gate_is_asked_for_what_the_account_counts(clips: Clips) -> None:
+    gate = Gate()
+    clip = Clip(CLIP.id, "Größe überall hören.", "document", 0)
+    bytes_counted = CatalogueSettings(models={"m": ModelFacts(unit="byte")})
+    make(clips, Scripted(good), gate, clip, catalogue=bytes_counted)
+    assert gate.entered == [len(clip.text.encode())]
+
+
+def test_a_provider_is_told_what_stands_around_the_text(clips: Clips) -> None:
+    provider = Scripted(good)
+    make(clips, provider, clip=Clip(CLIP.id, TEXT, "document", 0, "Before.", "After."))
+    assert provider.utterances == [Utterance(TEXT, "Before.", "After.")]
 
 
 def test_the_last_failure_is_final(clips: Clips) -> None:
@@ -209,6 +292,37 @@ def test_a_gate_that_fails_is_no_defect_of_the_provider_and_is_tried_again(clips
     outcomes = make(clips, Scripted(good), Broken())
     assert [(outcome.status, outcome.error_kind) for outcome in outcomes] == [
         (Status.RETRIED, "gate"),
+        (Status.SPOKEN, None),
+    ]
+
+
+def test_no_key_gets_into_an_outcome_whoever_wrote_the_message(clips: Clips, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that echoes what it was sent, in a 200, in a refusal, or as the id of the request."""
+    monkeypatch.setenv("SOME_KEY", "sk-canary-0123456789")
+    assert keys.find("SOME_KEY")
+
+    def echo(target: Path) -> None:
+        target.write_bytes(b'{"headers": {"Authorization": "Bearer sk-canary-0123456789"}}')
+
+    receipt = Receipt(http_status=200, request_id="for sk-canary-0123456789")
+    refused = RetryLater("Incorrect key sk-canary-0123456789", "fault", receipt=receipt)
+    outcomes = make(clips, Scripted(echo, refused, good, receipt=receipt))
+    assert [outcome.error_kind for outcome in outcomes] == ["not_audio", "fault", None]
+    assert "canary" not in repr(outcomes)
+    assert "***" in outcomes[0].error_message
+
+
+def test_a_mistake_stops_the_run_only_as_long_as_nothing_has_been_right(clips: Clips) -> None:
+    provider = Scripted(good, JobError("it redirects to /login"), good)
+    synthesis = Synthesis(provider, Gate(), clips, Job(provider=ProviderSettings(timeout_s=30.0)), clock=now)
+
+    async def main() -> list[Outcome]:
+        return [o for number in range(2) for o in [o async for o in synthesis.make(replace(CLIP, id=f"{number:032x}"))]]
+
+    outcomes = simulate(main())
+    assert [(outcome.status, outcome.error_kind) for outcome in outcomes] == [
+        (Status.SPOKEN, None),
+        (Status.RETRIED, "wrong_request"),
         (Status.SPOKEN, None),
     ]
 

@@ -10,11 +10,10 @@ import pytest
 import soundfile as sf
 
 from cluster_tts.clips import Clips
-from cluster_tts.errors import JobError, RetryLater
+from cluster_tts.errors import AccountRefused, JobError, RetryLater
 from cluster_tts.job import Job
 from cluster_tts.limiter import Limiter, LimiterGate
-from cluster_tts.model import Clip, Outcome, Status
-from cluster_tts.providers.base import Spoken
+from cluster_tts.model import Clip, Outcome, Receipt, Status, Utterance
 from cluster_tts.quota import Limits
 from cluster_tts.synthesis import Synthesis
 from cluster_tts.task_queue import Loans, TaskQueue
@@ -115,6 +114,8 @@ def test_a_job_error_ends_the_worker() -> None:
 class SlowVoice:
     """Speaks for 10 s, and counts how often it was asked."""
 
+    characters_per_second = 15.0
+
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.asked = 0
@@ -122,13 +123,13 @@ class SlowVoice:
     async def prepare(self) -> None:
         pass
 
-    async def speak(self, text: str, target: Path) -> Spoken:
+    async def speak(self, utterance: Utterance, target: Path) -> Receipt:
         self.asked += 1
         await asyncio.sleep(10)
         if self.error:
             raise self.error
         sf.write(target, np.full(16_000, 1000, np.int16), 8000, format="WAV")
-        return Spoken()
+        return Receipt()
 
     async def aclose(self) -> None:
         pass
@@ -165,3 +166,36 @@ def test_once_the_queue_is_closed_no_request_begins_and_the_one_that_has_left_is
     assert voice.asked == 1
     assert [outcome.status for outcome in outcomes] == expected
     assert took < 12
+
+
+def test_when_the_account_refuses_no_request_begins_and_those_in_flight_are_finished_and_reported(
+    tmp_path: Path,
+) -> None:
+    class Purse(SlowVoice):
+        async def speak(self, utterance: Utterance, target: Path) -> Receipt:
+            if self.asked == 1:
+                self.asked += 1
+                await asyncio.sleep(3)
+                raise AccountRefused("no credit left", "no_credit", Receipt(http_status=402))
+            return await super().speak(utterance, target)
+
+    voice = Purse()
+
+    async def main() -> list[Outcome]:
+        clock = asyncio.get_running_loop().time
+        queue = TaskQueue(LEASE_S, clock=clock)
+        queue.exchange([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(9)])
+        gate = LimiterGate(Limiter(clock), "a", Limits(in_flight=2), "w")
+        synthesis = Synthesis(cast(Any, voice), gate, Clips(tmp_path, "wav"), Job())
+        with pytest.raises(AccountRefused, match="no credit left"):
+            await Worker("w", Tasks(queue), synthesis, 4).run()
+        ledger = queue.exchange()
+        assert (ledger.waiting, ledger.lent) == (8, 0), "what was not made is free for others"
+        return list(ledger.outcomes)
+
+    outcomes = simulate(main())
+    assert [(outcome.status, outcome.error_kind) for outcome in outcomes] == [
+        (Status.RETRIED, "no_credit"),
+        (Status.SPOKEN, None),
+    ]
+    assert voice.asked == 2
