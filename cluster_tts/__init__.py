@@ -4,16 +4,22 @@ Read the package in the order in which the data goes:
 
     model        the words: Document, Chunk, Clip, Outcome
     errors       what goes wrong, named by what happens next
-    job          every setting, and what it may be
+    job          every setting
+    ranges       what it may be
     config       where settings come from, in layers
+    catalogue    what providers publish: limits, plans, models that end
+    keys         API keys, in memory only
     documents/   find and read texts                    -> Paragraph
     chunking     cut at sentences, never over the limit -> Chunk
+    prices, forecast   what speech costs, how long it takes at the least
     workload     what a run has to do                   -> Plan
     planning     documents read and cut, against what is there already
     task_queue   what waits, what is lent, what is done
     quota        what an account may be asked
     limiter      the one gate in front of an account
-    providers/   voices
+    providers/   voices; http is the wire, answers what comes back over it means
+    decoding, containers/, plausibility, checking   audio that is believed, and why
+    patience     how often and how soon again
     synthesis    one clip's way, and the only retries   -> Outcome
     worker       borrow, make so many at once, report
     clips        files named by what decides their sound
@@ -29,6 +35,7 @@ Read the package in the order in which the data goes:
     workspace    OUT as a place to work in
     commands     what each command does
     api, cli, display   how people and programs call it
+    emulator/    local servers that answer as the providers do, to rehearse with
 """
 
 from typing import TYPE_CHECKING, Any

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
-from cluster_tts.errors import EXIT_CONTINUE, EXIT_INCOMPLETE, EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, CTTSError, JobError
+from cluster_tts.emulator.command import emulate
+from cluster_tts.errors import (
+    EXIT_CONTINUE,
+    EXIT_INCOMPLETE,
+    EXIT_OK,
+    EXIT_REFUSED,
+    EXIT_UNEXPECTED,
+    EXIT_USAGE,
+    CTTSError,
+    JobError,
+)
 
 if TYPE_CHECKING:
     from cluster_tts.commands import Result, RunOptions
@@ -35,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-SETTING = re.compile(r"[A-Za-z_][\w.]*=", re.ASCII)
+SETTING = re.compile(r"[A-Za-z_][\w.]*(?:\[[^]=]+\][\w.]*)*=", re.ASCII)
 
 Sources = Annotated[
     list[str], typer.Argument(metavar="SOURCE|key=value", help="Files, folders, globs; and settings as key=value.")
@@ -120,6 +130,25 @@ def report(out: Existing, as_json: Json = False) -> None:
         PlainConsole(stderr=True).say(f"wrote {out / 'report.json'} and {out / 'report.html'}")
 
 
+@app.command()
+def voices(overrides: Overrides = None, config: Config = None, as_json: Json = False) -> None:
+    """List what the chosen provider can speak with."""
+    import asyncio
+    from dataclasses import asdict
+
+    from cluster_tts.display import show_voices
+    from cluster_tts.providers import voices_of
+
+    found = asyncio.run(voices_of(_job(None, config, overrides or []).provider))
+    if as_json:
+        _print_json({"voices": [asdict(voice) for voice in found]})
+    else:
+        show_voices(found)
+
+
+app.command()(emulate)
+
+
 def main() -> NoReturn:
     """The program: one clear line for a person's mistake, and the exit code that design and README promise."""
     _prepare_streams()
@@ -177,7 +206,7 @@ def _say_error(message: str) -> str:
 def _told(message: str, exit_code: int) -> int:
     """The exit code of a command that failed with ``message``, told to machines too where they listen."""
     if "--json" in sys.argv:
-        status = "interrupted" if exit_code == EXIT_CONTINUE else "failed"
+        status = {EXIT_CONTINUE: "interrupted", EXIT_REFUSED: "refused"}.get(exit_code, "failed")
         _print_json({"status": status, "exit_code": exit_code, "message": message})
     return exit_code
 
@@ -199,9 +228,14 @@ def _run_watched(job: "Job", sources: list[str], options: "RunOptions") -> "Resu
     import asyncio
     import signal
     from dataclasses import replace
+    from datetime import UTC, datetime
 
+    from cluster_tts.catalogue import warnings_of
     from cluster_tts.commands import run_job
     from cluster_tts.display import PlainConsole, shown
+
+    for warning in warnings_of(job, datetime.now(UTC).date()):
+        _say_error(warning)
 
     async def watched() -> "Result":
         stop = asyncio.Event()
