@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -240,24 +240,33 @@ BAD_200S: dict[str, dict[str, str]] = {  # kind of the failure, by what was aske
 }  # fmt: skip
 FORMATS = {  # what is asked for, as which column above
     "cartesia": {
-        "wav": "wav", "wav_44100": "wav", "wav_pcm_f32le_48000": "wav", "wav_pcm_mulaw_8000": "wav",
-        "raw": "raw", "raw_pcm_f32le_22050": "raw", "raw_pcm_mulaw_8000": "raw", "raw_pcm_alaw_8000": "raw",
-        "mp3": "mp3", "mp3_44100_32": "mp3", "mp3_22050_32": "mp3", "mp3_16000_32": "mp3", "mp3_8000_32": "mp3",
+        "wav": "wav", "wav_pcm_mulaw_8000": "wav", "raw": "raw", "raw_pcm_f32le_22050": "raw",
+        "raw_pcm_alaw_8000": "raw", "mp3": "mp3",
     },
     "elevenlabs": {
-        "wav_24000": "wav", "wav_8000": "wav", "pcm_24000": "raw", "pcm_8000": "raw", "ulaw_8000": "raw",
-        "alaw_8000": "raw", "mp3_22050_32": "mp3", "mp3_24000_48": "mp3", "mp3_44100_32": "mp3", "mp3_44100_64": "mp3",
-        "mp3_44100_128": "mp3", "mp3_44100_192": "mp3", "opus_48000_32": "ogg", "opus_48000_192": "ogg",
+        "wav_24000": "wav", "pcm_24000": "raw", "ulaw_8000": "raw", "mp3_44100_128": "mp3", "mp3_22050_32": "mp3",
+        "opus_48000_96": "ogg",
     },
     "openai": {"wav": "wav", "pcm": "raw", "mp3": "mp3", "flac": "flac", "opus": "ogg", "sse": "sse"},
     "replicate": {"wav": "file", "mp3": "mp3", "flac": "flac"},
 }  # fmt: skip
+FEW_BITS = {  # formats whose encoders smear an end that is none: in these the cut is looked for at many places
+    "cartesia": ["mp3_44100_32", "mp3_24000_32", "mp3_22050_32", "mp3_16000_32", "mp3_8000_32"],
+    "elevenlabs": ["mp3_44100_32", "mp3_44100_64", "mp3_24000_48", "mp3_22050_32", "opus_48000_32", "ulaw_8000"],
+    "openai": ["mp3", "opus"],
+    "replicate": ["mp3"],
+}  # fmt: skip
+BELIEVED_STILL = [  # cut in these: what fills the last frame up, by as much as 36 ms, is silence that hides the cut
+    "mp3_44100_32", "mp3_24000_32", "mp3_24000_48", "mp3_22050_32", "mp3_16000_32",
+]  # fmt: skip
+CUTS = range(60, 300, 23)  # characters of the texts that are cut; none of the cuts is as far into a frame as another
 
 
 def hurried(job: Job, fault: str) -> Job:
     """``job`` with time-outs that a stall is quick to reach."""
     timeout_s = 0.1 if fault == "hang" else job.provider.timeout_s
-    return replace(job, provider=replace(job.provider, timeout_s=timeout_s, idle_timeout_s=0.3))
+    idle_timeout_s = 0.5 if job.provider.name == "replicate" else 0.1  # once, for there it is fetched again
+    return replace(job, provider=replace(job.provider, timeout_s=timeout_s, idle_timeout_s=idle_timeout_s))
 
 
 @pytest.mark.parametrize(
@@ -314,6 +323,24 @@ async def test_each_bad_200_is_tried_again_and_then_a_failure_and_never_a_clip(
     assert (stats["arrivals"], stats["charged"], stats["served"]) == (4, 4, 0)
     assert sum(outcome.billed_characters or 0 for outcome in ended.outcomes) == stats["charged_characters"]
     assert {outcome.http_status for outcome in ended.outcomes} == {200}
+
+
+def few_bits() -> Iterator[Any]:
+    known = pytest.mark.xfail(strict=True, reason="checking does not look behind all that an MP3 encoder fills up")
+    for name, forms in FEW_BITS.items():
+        for form in forms:
+            yield pytest.param(name, form, marks=[known] if form in BELIEVED_STILL else [])
+
+
+@pytest.mark.parametrize(("name", "form"), list(few_bits()))
+async def test_speech_that_stops_early_is_noticed_wherever_it_stops(
+    name: str, form: str, emulate: Emulate, speak_all: SpeakAll
+) -> None:
+    job = job_over(await emulate(name, faults={"cut_quietly": 1}), retry__max_attempts=1, provider__format=form)
+    ended = await speak_all(job, *[(TEXT * 4)[:length] for length in CUTS])
+    believed = [outcome.characters for outcome in ended.outcomes if outcome.status is Status.SPOKEN]
+    assert believed == []
+    assert ended.kinds == {"cut_audio"}
 
 
 # -- the tables above are complete ------------------------------------------------------------------------------------
