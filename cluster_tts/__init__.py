@@ -16,7 +16,7 @@ Read the package in the order in which the data goes:
     planning     documents read and cut, against what is there already
     task_queue   what waits, what is lent, what is done
     quota        what an account may be asked
-    limiter      the one gate in front of an account
+    limiter      the one gate in front of an account; gates is a worker's side of it
     providers/   voices; http is the wire, answers what comes back over it means
     decoding, containers/, plausibility, checking   audio that is believed, and why
     patience     how often and how soon again

@@ -10,8 +10,9 @@ from typing import Protocol
 from cluster_tts import keys
 from cluster_tts.clips import Clips
 from cluster_tts.errors import JobError
+from cluster_tts.gates import CoreGate, LimiterGate, OpenGate
 from cluster_tts.job import Job
-from cluster_tts.limiter import CoreGate, LimiterGate, LimiterPort, OpenGate
+from cluster_tts.limiter import LimiterPort
 from cluster_tts.model import Clip, Outcome
 from cluster_tts.providers import make as make_provider
 from cluster_tts.quota import Limits

@@ -31,6 +31,7 @@ ROWS = [
         "stitching",
         "providers",
         "limiter",
+        "gates",
         "record",
         "workspace",
         "emulator",

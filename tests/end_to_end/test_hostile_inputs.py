@@ -123,7 +123,7 @@ SETTINGS = [
     Case("word for a section", run("good.txt", "provider=tone"), 2, ("'provider'", "'tone'", "set provider.name")),
     Case("null for a section", run("good.txt", "workers=null"), 2, ("'workers'", "set workers.count or")),
     Case("broken YAML", run("good.txt", "provider.voice={"), 2, ("'provider.voice={'", "key=value")),
-    Case("unknown reference", run("good.txt", "provider.voice=${nothing}"), 2, ("knows no voice '${nothing}'", "known are")),
+    Case("unknown reference", run("good.txt", "provider.voice=${nothing}"), 2, ("no voice '${nothing}'", "known are")),
     Case("negative", run("good.txt", "stitching.gap_ms=-1"), 2, ("'stitching.gap_ms' is -1", "from 0 to")),
     Case("not a number", run("good.txt", "provider.timeout_s=.nan"), 2, ("'provider.timeout_s' is nan", "above 0")),
     Case("unknown engine", run("good.txt", "engine=dask"), 2, ("'engine' is 'dask'", "ray, local")),

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from cluster_tts.limiter import BEAT_S, SILENT_S, Ask, CoreGate, Limiter, LimiterGate, OpenGate
+from cluster_tts.gates import CoreGate, LimiterGate, OpenGate
+from cluster_tts.limiter import BEAT_S, SILENT_S, Ask, Limiter
 from cluster_tts.quota import Limits
 from tests.simulated import now, simulate
 
@@ -285,3 +286,26 @@ def test_a_dead_workers_places_come_back_but_what_it_sent_stays_in_the_window() 
             return now() - 1000.0
 
     assert simulate(main()) == pytest.approx(10)
+
+
+@pytest.mark.parametrize("slots", [2, 5, 16, 64])
+@pytest.mark.parametrize("stagger", [False, True])
+def test_what_may_leave_leaves_at_once_however_many_ask_in_the_same_moment(slots: int, stagger: bool) -> None:
+    """A grant that comes while a worker's call is being answered must not wait for its next event."""
+    left: list[float] = []
+
+    async def request(gate: LimiterGate, turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with gate.place(1):
+            left.append(now() - 1000.0)
+            await asyncio.sleep(5.0)
+
+    async def main() -> None:
+        gate = LimiterGate(make_limiter(), "a", Limits(requests=1000, window_s=60), "w")
+        async with asyncio.TaskGroup() as group:
+            for n in range(slots):
+                group.create_task(request(gate, n % 7 if stagger else 0))
+
+    simulate(main())
+    assert left == [0.0] * slots

@@ -11,8 +11,9 @@ import soundfile as sf
 
 from cluster_tts.clips import Clips
 from cluster_tts.errors import AccountRefused, JobError, RetryLater
+from cluster_tts.gates import LimiterGate
 from cluster_tts.job import Job
-from cluster_tts.limiter import Limiter, LimiterGate
+from cluster_tts.limiter import Limiter
 from cluster_tts.model import Clip, Outcome, Receipt, Status, Utterance
 from cluster_tts.quota import Limits
 from cluster_tts.synthesis import Synthesis
