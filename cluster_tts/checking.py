@@ -23,7 +23,6 @@ from cluster_tts.model import Sound, WireFormat
 from cluster_tts.plausibility import refuse_cut_off, refuse_implausible
 
 WINDOW_S = 0.02  # longer than one period of the lowest voice
-MP3_FILL_S = 0.012  # an encoder of few bits lets what breaks off fade for up to 10 ms, to fill its last frame
 SPEECH_LEVEL = 10 ** (-25 / 20)  # an end above this share of the loud parts is no ending
 
 RAW: dict[str, tuple[str, int]] = {
@@ -128,7 +127,7 @@ def listen(path: Path) -> Heard:
             rate = int(file.samplerate)
             if kind != "mp3":  # whose count is a guess where nothing says it
                 least = max(least, int(file.frames))
-            frames, ends_abruptly = _heard(file.blocks_of(), rate, MP3_FILL_S if kind == "mp3" else 0.0)
+            frames, ends_abruptly = _heard(file.blocks_of(), rate, mp3.padding(content) if kind == "mp3" else 0)
     except sf.LibsndfileError as error:
         if is_open:
             raise RetryLater(f"the audio is cut or damaged: {error.error_string}", kind="cut_audio") from None
@@ -175,9 +174,10 @@ def _write_wav(path: Path, data: bytes, encoding: wav.Encoding) -> None:
         target.writelines(block.astype("<i2").tobytes() for block in blocks)
 
 
-def _heard(blocks: Iterator[Samples], rate: int, fill_s: float) -> tuple[int, bool]:
-    """How many frames there are, and whether the last 20 ms before ``fill_s`` are about as loud as the loud parts."""
-    window, fill = max(2, round(rate * WINDOW_S)), round(rate * fill_s)
+def _heard(blocks: Iterator[Samples], rate: int, padding: int) -> tuple[int, bool]:
+    """How many frames there are, and whether 20 ms are about as loud as the loud parts that end with the last sample,
+    or earlier by up to ``padding`` samples."""
+    window = max(2, round(rate * WINDOW_S))
     frames = 0
     levels = [np.zeros(0)]
     tail = np.zeros(0)
@@ -185,11 +185,11 @@ def _heard(blocks: Iterator[Samples], rate: int, fill_s: float) -> tuple[int, bo
         frames += len(block)
         mono = to_mono(block).astype(np.float64)
         levels.append(_levels(mono[: len(mono) // window * window], window))
-        tail = np.concatenate((tail, mono))[-window - fill :]
+        tail = np.concatenate((tail, mono))[-window - padding :]
     loud = np.percentile(np.concatenate(levels), 95) if frames >= window else 0.0
     half = window // 2
-    end = len(tail) - fill
-    last = _levels(tail[end - 2 * half : end], half).min() if end >= window else 0.0  # lower than the whole in a decay
+    ends = range(len(tail), max(2 * half, len(tail) - padding) - 1, -half)
+    last = max((_levels(tail[end - 2 * half : end], half).min() for end in ends), default=0.0)  # lower in a decay
     return frames, bool(last > SPEECH_LEVEL * loud)
 
 

@@ -46,7 +46,7 @@ class Synthesis:
     """Makes clips of texts, one call a clip, any number at once.
 
     Promise: a clip that exists is never asked for again, what is published was decoded to its end, and every attempt
-    is told as an ``Outcome``, the last one final.
+    is told as an ``Outcome``, the last one final, but for one that stops the run by a mistake in the job.
     """
 
     def __init__(

@@ -17,6 +17,7 @@ KBITS = {
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
+LAME_TAG = 120  # bytes from the mark of an Info frame to the name of the encoder, which also tells its padding
 PADDED_FRAMES = 4  # at most so many are encoders' padding, which a decoder leaves away
 
 _SYNC = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]")
@@ -76,6 +77,19 @@ def least_frames(content: bytes) -> int:
     if len({(frame.rate, frame.is_mono) for frame in frames}) > 1:
         raise RetryLater("the answer is several MP3 files of different formats in a row", kind="not_audio")
     return max(1, sounding - PADDED_FRAMES) * frames[0].samples
+
+
+def padding(content: bytes) -> int:
+    """How many samples at the end may be the encoder's: what fills the last frame, where no LAME tag says how many.
+
+    A frame of 32 kbit/s has no room for that tag, so that a decoder leaves nothing away.
+    """
+    frames = _frames(content)
+    if not frames:
+        return 0
+    tag = frames[0].start + _info_offset(content[frames[0].start : frames[0].start + 4]) + LAME_TAG
+    is_told = _info(content, frames[0]) and content[tag : tag + 4] in (b"LAME", b"Lavf", b"Lavc")
+    return 0 if is_told else frames[0].samples
 
 
 def mended(content: bytes) -> bytes:

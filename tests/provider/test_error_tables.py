@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -256,9 +256,6 @@ FEW_BITS = {  # formats whose encoders smear an end that is none: in these the c
     "openai": ["mp3", "opus"],
     "replicate": ["mp3"],
 }  # fmt: skip
-BELIEVED_STILL = [  # cut in these: what fills the last frame up, by as much as 36 ms, is silence that hides the cut
-    "mp3_44100_32", "mp3_24000_32", "mp3_24000_48", "mp3_22050_32", "mp3_16000_32",
-]  # fmt: skip
 CUTS = range(60, 300, 23)  # characters of the texts that are cut; none of the cuts is as far into a frame as another
 
 
@@ -325,14 +322,7 @@ async def test_each_bad_200_is_tried_again_and_then_a_failure_and_never_a_clip(
     assert {outcome.http_status for outcome in ended.outcomes} == {200}
 
 
-def few_bits() -> Iterator[Any]:
-    known = pytest.mark.xfail(strict=True, reason="checking does not look behind all that an MP3 encoder fills up")
-    for name, forms in FEW_BITS.items():
-        for form in forms:
-            yield pytest.param(name, form, marks=[known] if form in BELIEVED_STILL else [])
-
-
-@pytest.mark.parametrize(("name", "form"), list(few_bits()))
+@pytest.mark.parametrize(("name", "form"), [(name, form) for name, forms in FEW_BITS.items() for form in forms])
 async def test_speech_that_stops_early_is_noticed_wherever_it_stops(
     name: str, form: str, emulate: Emulate, speak_all: SpeakAll
 ) -> None:
