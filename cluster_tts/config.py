@@ -75,21 +75,20 @@ def to_yaml(job: Job) -> str:
 
 
 def _provider_name(given: Sequence[tuple[DictConfig, str]]) -> str:
-    """Which provider the layers name; its own file cannot say so, but decides what they are laid over."""
-    config = _published(None)
-    for layer, origin in given:
-        if "provider" in layer:
-            _merge(config, layer, origin)
-    try:
-        return str(config.provider.name)
-    except OmegaConfBaseException as error:
-        raise _refused(error) from None
+    """Which provider the layers name, the last first; its own file cannot say so, but decides what they lie over."""
+    for layer, _ in reversed(given):
+        section = layer._get_node("provider")
+        name = section._get_node("name") if isinstance(section, DictConfig) and not section._is_none() else None
+        if name is not None and name._value() is not None:
+            return str(name._value())
+    default = conf_dir() / "default.yaml"
+    return str(_read_published((default, default.stat().st_mtime_ns)).provider.name)
 
 
-def _published(provider: str | None) -> DictConfig:
+def _published(provider: str) -> DictConfig:
     """The settings as they come with the package, for the caller to change; ``provider``'s own among them."""
     paths = [conf_dir() / "default.yaml"]
-    if provider is not None and (of_provider := conf_dir() / "provider" / f"{provider}.yaml").is_file():
+    if (of_provider := conf_dir() / "provider" / f"{provider}.yaml").is_file():
         paths.append(of_provider)
     return deepcopy(_read_published(*((path, path.stat().st_mtime_ns) for path in paths)))
 
