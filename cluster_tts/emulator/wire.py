@@ -6,6 +6,7 @@ something is answered is the same for all and lives in ``admission`` and ``deliv
 
 import json
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -159,7 +160,7 @@ class Routes:
         return None
 
 
-class Wire:
+class Wire(ABC):
     """How one provider speaks HTTP. The subclasses are the providers; nothing is derived from those."""
 
     name: ClassVar[str]
@@ -174,9 +175,9 @@ class Wire:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
+    @abstractmethod
     def mount(self, emulator: "Emulator") -> None:
         """Tell the emulator the provider's paths."""
-        raise NotImplementedError
 
     def row(self, name: str) -> ErrorRow | None:
         """The first row of the table with this status or code, if ``name`` is one."""
@@ -188,33 +189,33 @@ class Wire:
         statuses = [str(row.status) for row in self.errors]
         return ["busy", *statuses, *(name for row in self.errors for name in row.names), *self.own_faults]
 
+    @abstractmethod
     def authorize(self, call: Call) -> None:
         """Raise the refusal of a key that is not the account's."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def read(self, call: Call) -> Ask:
         """What the request asks for, or raise the refusal of what is wrong with it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error(self, row: ErrorRow, call: Call, message: str | None = None, param: str | None = None) -> Answer:
         """The answer that a row of the table is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def limited(self, verdict: Verdict, ask: Ask, call: Call, standings: Standings) -> Answer:
         """The answer to a request over a limit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def broke(self, ask: Ask, remaining: int, call: Call) -> Answer:
         """The answer where the credit does not suffice."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lost(self, path: str, known: bool, call: Call) -> Answer:
         """The answer to an unknown path, or to an unknown method of a known one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def good(self, ticket: Ticket, audio: Audio, standings: Standings) -> Answer:
         """The answer with the audio."""
-        raise NotImplementedError
 
 
 def as_json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
