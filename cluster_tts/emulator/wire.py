@@ -213,9 +213,9 @@ class Wire(ABC):
     def lost(self, path: str, known: bool, call: Call) -> Answer:
         """The answer to an unknown path, or to an unknown method of a known one."""
 
-    @abstractmethod
     def good(self, ticket: Ticket, audio: Audio, standings: Standings) -> Answer:
-        """The answer with the audio."""
+        """The answer with the audio, of those providers that send it in the answer itself."""
+        raise NotImplementedError(f"{self.name} has its audio fetched from elsewhere")
 
 
 def as_json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
