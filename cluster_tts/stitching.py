@@ -5,7 +5,6 @@ Clips are digested in one other thread, a few ahead of the one that decodes and 
 """
 
 import json
-import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ import soxr
 
 from cluster_tts.audio import Samples, to_int16, to_mono
 from cluster_tts.clips import digest
+from cluster_tts.containers import wav
 from cluster_tts.decoding import BLOCK_FRAMES, AudioFile
 from cluster_tts.errors import DamagedClips
 from cluster_tts.job import StitchingSettings
@@ -29,7 +29,6 @@ from cluster_tts.model import Sound
 
 SCHEMA_VERSION = 1
 READ_AHEAD = 8  # clips whose digest is computed before they are joined
-UNKNOWN_SIZE = 2**32 - 1  # in RF64: "see ds64", where sizes have 64 bits
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 ENCODERS: dict[str, dict[str, Any]] = {
     "flac": {"format": "FLAC", "subtype": "PCM_16"},
@@ -129,16 +128,6 @@ def resampled_frames(sound: Sound, rate: int) -> int:
     return (2 * sound.frames * rate + sound.rate) // (2 * sound.rate)
 
 
-def wav_header(frames: int, rate: int) -> bytes:
-    """What stands before ``frames`` samples of 16-bit mono: RIFF, or RF64 where the size is beyond 32 bits."""
-    size = 2 * frames
-    form = struct.pack("<4sIHHIIHH4s", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data")
-    if 36 + size < UNKNOWN_SIZE:
-        return struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form + struct.pack("<I", size)
-    sizes = struct.pack("<4sIQQQI", b"ds64", 28, 72 + size, size, frames, 0)
-    return struct.pack("<4sI4s", b"RF64", UNKNOWN_SIZE, b"WAVE") + sizes + form + struct.pack("<I", UNKNOWN_SIZE)
-
-
 def _with_gaps(pieces: Iterator[Piece], rate: int, settings: StitchingSettings) -> Iterator[tuple[Piece, int]]:
     """Each piece with the frames of silence after it."""
     previous = next(pieces)
@@ -216,9 +205,9 @@ def _write_in_blocks(samples: Samples, write: Write) -> None:
 def _encoder(path: Path, suffix: str, rate: int, frames: int) -> Iterator[Write]:
     """What writes samples to ``path``. WAV is our own: twice as fast, and the length is known before."""
     if suffix == "wav":
-        with path.open("wb") as wav:
-            wav.write(wav_header(frames, rate))
-            yield lambda samples: wav.write(samples.data)
+        with path.open("wb") as file:
+            file.write(wav.header(2 * frames, rate))
+            yield lambda samples: file.write(samples.data)
         return
     try:
         with sf.SoundFile(path, "w", rate, 1, **ENCODERS[suffix]) as encoded:

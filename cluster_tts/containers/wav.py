@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from cluster_tts.errors import RetryLater
 
+UNKNOWN_SIZE = 2**32 - 1  # in RF64: "see ds64", where sizes have 64 bits
 STREAMED_LENGTH = 0x7FFF_0000  # from here on a WAV's length means "unknown": it was sent before it was measured
 PLACEHOLDERS = (0, 2_000_000_000)  # mean the same, where bytes follow
 
@@ -53,9 +54,12 @@ class Wav:
 
 
 def header(size_bytes: int, rate: int) -> bytes:
-    """The 44 bytes that stand before so many bytes of 16-bit mono samples."""
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", 36 + size_bytes, b"WAVE") + form + struct.pack("<4sI", b"data", size_bytes)
+    """What stands before so many bytes of 16-bit mono samples: RIFF, or RF64 where the size is beyond 32 bits."""
+    form = struct.pack("<4sIHHIIHH4s", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data")
+    if 36 + size_bytes < UNKNOWN_SIZE:
+        return struct.pack("<4sI4s", b"RIFF", 36 + size_bytes, b"WAVE") + form + struct.pack("<I", size_bytes)
+    sizes = struct.pack("<4sIQQQI", b"ds64", 28, 72 + size_bytes, size_bytes, size_bytes // 2, 0)
+    return struct.pack("<4sI4s", b"RF64", UNKNOWN_SIZE, b"WAVE") + sizes + form + struct.pack("<I", UNKNOWN_SIZE)
 
 
 def read(content: bytes) -> Wav:

@@ -14,9 +14,10 @@ import pytest
 import soundfile as sf
 
 from cluster_tts.checking import probe
+from cluster_tts.containers import wav
 from cluster_tts.errors import DamagedClips
 from cluster_tts.job import StitchingSettings
-from cluster_tts.stitching import Joined, Piece, output_rate, resampled_frames, stitch, wav_header
+from cluster_tts.stitching import Joined, Piece, output_rate, resampled_frames, stitch
 
 RATE = 24_000
 GAP, PARAGRAPH_GAP = 6_000, 14_400  # 250 and 600 ms
@@ -184,16 +185,16 @@ def test_clips_above_48_khz_can_be_an_mp3(make_piece: MakePiece, tmp_path: Path)
 
 def test_a_wav_beyond_4_gib_is_an_rf64() -> None:
     last = (2**32 - 2 - 36) // 2
-    assert wav_header(last, RATE).startswith(b"RIFF")
-    assert wav_header(last + 1, RATE).startswith(b"RF64")
+    assert wav.header(2 * last, RATE).startswith(b"RIFF")
+    assert wav.header(2 * (last + 1), RATE).startswith(b"RF64")
     size = 2 * (last + 1)
-    assert size.to_bytes(8, "little") in wav_header(last + 1, RATE)
+    assert size.to_bytes(8, "little") in wav.header(2 * (last + 1), RATE)
 
 
 def test_an_rf64_is_read_to_its_end(tmp_path: Path) -> None:
     frames, path = 2**31 + 1_000, tmp_path / "long.wav"
     with path.open("wb") as file:  # sparse: it takes no room on the disk
-        file.write(wav_header(frames, RATE))
+        file.write(wav.header(2 * frames, RATE))
         file.seek(2 * (frames - 3), 1)
         file.write(np.array([1, 2, 3], np.int16).data)
     with sf.SoundFile(path) as long:
