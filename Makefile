@@ -28,6 +28,7 @@ bench: $(STAMP)         ## ratios measured within one run; takes minutes
 	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/joining.py
+	$(BIN)/python benchmarks/emulator.py
 
 $(STAMP): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' here; give another by 'make PYTHON=python3.12 ...'"; exit 1; }

@@ -67,10 +67,9 @@ def believe(
     """
     settle(path, wire)
     heard = listen(path)
-    if band is not None:
-        refuse_implausible(heard.sound, text, band, speed)
-        if heard.ends_abruptly and pace is not None:
-            refuse_cut_off(heard.sound, text, pace * speed)
+    refuse_implausible(heard.sound, text, band, speed)
+    if band is not None and pace is not None and heard.ends_abruptly:
+        refuse_cut_off(heard.sound, text, pace * speed)
     return heard.sound
 
 

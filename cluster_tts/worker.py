@@ -52,7 +52,7 @@ class Worker:
         """Work until there is no more to come.
 
         Raises:
-            JobError: no clip can be made any more; what was borrowed comes back when its lease runs out.
+            JobError: no clip can be made any more; what was in flight has ended and is reported, the rest given back.
         """
         idle_s = SHORTEST_IDLE_S
         try:

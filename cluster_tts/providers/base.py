@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from cluster_tts.errors import JobError, nearest
 from cluster_tts.job import ProviderSettings
 from cluster_tts.model import Receipt, Utterance, Voice
 
@@ -62,10 +61,3 @@ class Provider(Protocol):
     async def aclose(self) -> None:
         """Let go of sockets and threads."""
         return
-
-
-def refuse_unknown_options(provider: str, options: Sequence[str], known: Sequence[str]) -> None:
-    """Raise ``JobError`` naming the first of ``options`` that is not among ``known``, and the nearest that is."""
-    for option in options:
-        if option not in known:
-            raise JobError(f"provider '{provider}' knows no option '{option}': {nearest(option, known)}")

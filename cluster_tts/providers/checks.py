@@ -1,4 +1,4 @@
-"""What providers without a server refuse, in the same words: settings by name, texts and audio with nothing in them."""
+"""What providers refuse, in the same words: settings by name, texts and audio with nothing in them."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,6 @@ import soundfile as sf
 from cluster_tts.audio import Samples, trim_edges
 from cluster_tts.errors import ChunkError, JobError, nearest
 from cluster_tts.job import ProviderSettings
-from cluster_tts.providers.base import refuse_unknown_options
 
 
 def installed_version(package: str, remedy: str) -> str:
@@ -31,6 +30,13 @@ def refuse_settings(settings: ProviderSettings, formats: Sequence[str], options:
             f"provider.format is '{settings.format}': provider '{settings.name}' writes {' or '.join(formats)}"
         )
     refuse_unknown_options(settings.name, list(settings.options), options)
+
+
+def refuse_unknown_options(provider: str, options: Sequence[str], known: Sequence[str]) -> None:
+    """Raise ``JobError`` naming the first of ``options`` that is not among ``known``, and the nearest that is."""
+    for option in options:
+        if option not in known:
+            raise JobError(f"provider '{provider}' knows no option '{option}': {nearest(option, known)}")
 
 
 def refuse_unknown_voice(settings: ProviderSettings, voice: str, known: Sequence[str], hint: str = "") -> None:

@@ -15,8 +15,8 @@ from cluster_tts.errors import JobError, RetryLater, nearest
 from cluster_tts.job import ProviderSettings
 from cluster_tts.model import Receipt, Utterance, Voice, WireFormat
 from cluster_tts.providers.answers import Meaning, Row
-from cluster_tts.providers.base import Provider, refuse_unknown_options
-from cluster_tts.providers.checks import number
+from cluster_tts.providers.base import Provider
+from cluster_tts.providers.checks import number, refuse_unknown_options
 from cluster_tts.providers.http import Answer, Call, Server, most_bytes, other_server
 
 BASE_URL = "https://api.openai.com/v1"
