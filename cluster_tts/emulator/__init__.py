@@ -1,9 +1,9 @@
 """Servers that answer as the providers do, on this machine and for nothing: a file each, and a line each here.
 
-In reading order: ``settings``, ``limits``, ``faults`` and ``stats`` (arithmetic), ``wire`` and ``fields`` (words that
-all share), ``admission`` (the one way in), ``speech``, ``encoding`` and ``sounding`` (the audio), ``delivery`` (whole
-or broken, onto the wire), ``server`` (start, stop), and each provider's own paths, bodies and errors. ``command`` is
-the command line.
+In reading order: ``settings``, ``limits``, ``turns``, ``faults``, ``stats`` and ``log`` (arithmetic), ``wire`` and
+``fields`` (words that all share), ``admission`` (the one way in), ``speech``, ``encoding`` and ``sounding`` (the
+audio), ``delivery`` (whole or broken, onto the wire), ``server`` (start, stop), and each provider's own paths, bodies
+and errors. ``command`` is the command line.
 """
 
 from importlib import import_module

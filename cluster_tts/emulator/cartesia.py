@@ -102,6 +102,8 @@ class Cartesia(Wire):
 
     def limited(self, verdict: Verdict, ask: Ask, call: Call, standings: Standings) -> Answer:
         """No time to wait is named (providers.md 3.4: no ``Retry-After`` documented)."""
+        if verdict.refused == "concurrency" and self.settings.quiet:
+            return self.error(TOO_MANY, call)
         if verdict.refused == "concurrency":
             return self.error(TOO_MANY, call, f"Your plan allows {verdict.limit} requests at once.")
         return self.error(RATE, call)

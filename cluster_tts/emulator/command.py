@@ -34,6 +34,18 @@ Count = Annotated[
 Burst = Annotated[
     int | None, typer.Option("--burst", metavar="N", help="Requests a bucket holds; without: a whole window's.")
 ]
+BurstCharacters = Annotated[
+    int | None, typer.Option("--burst-characters", metavar="N", help="Characters a bucket holds, likewise.")
+]
+Queue = Annotated[
+    bool, typer.Option("--queue", help="Requests above --max-concurrent wait for their turn instead of being refused.")
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Tell nothing of limits and delays: neither in headers nor in refusals.")
+]
+Travel = Annotated[
+    float, typer.Option("--travel", metavar="S", help="Each request arrives up to so much later, evenly spread.")
+]
 Polls = Annotated[
     float, typer.Option("--polls-per-minute", metavar="N", help="replicate: of all calls that create nothing.")
 ]
@@ -55,7 +67,14 @@ PerCharacter = Annotated[
     float, typer.Option("--latency-per-character", metavar="S", help="On top, while the audio arrives.")
 ]
 Jitter = Annotated[
-    float, typer.Option("--jitter", metavar="SIGMA", help="Multiplies the latency, log-normal: 1 has a heavy tail.")
+    float,
+    typer.Option(
+        "--jitter",
+        "--sigma",
+        metavar="SIGMA",
+        help="Spreads the latency, which stays the median, log-normally: 0.5 makes the mean 1.13 of it, 1 has a heavy"
+        " tail. Drawn by number of arrival.",
+    ),
 ]
 Pace = Annotated[float, typer.Option("--characters-per-second", metavar="N", help="How fast the audio speaks.")]
 Fault = Annotated[
@@ -75,7 +94,8 @@ RetryAfter = Annotated[
 Expire = Annotated[
     float, typer.Option("--expire-after", metavar="S", help="replicate: until outputs and files are deleted.")
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of faults and jitter.")]
+Log = Annotated[int, typer.Option("--log", metavar="N", help="Keep the last N requests for GET /_emulator/log.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of faults, jitter and travelling times.")]
 
 
 def emulate(
@@ -88,11 +108,15 @@ def emulate(
     window: Window = 60.0,
     count: Count = "sliding",
     burst: Burst = None,
+    burst_characters: BurstCharacters = None,
+    queue: Queue = False,
+    quiet: Quiet = False,
     polls_per_minute: Polls = 3000.0,
     out_of_credit_after: Credit = None,
     credit_status: CreditStatus = 401,
     plan: Plan = "pro",
     self_hosted: SelfHosted = False,
+    travel: Travel = 0.0,
     latency: Latency = 0.0,
     latency_per_character: PerCharacter = 0.0,
     jitter: Jitter = 0.0,
@@ -100,12 +124,15 @@ def emulate(
     fault: Fault = None,
     retry_after: RetryAfter = 1,
     expire_after: Expire = 3600.0,
+    log: Log = 0,
     seed: Seed = 0,
 ) -> None:
     """Answer on this machine as a provider does, for nothing: the first line printed is the base URL.
 
-    GET /_emulator/stats tells what happened, POST /_emulator/reset forgets it. openai has no AAC here; cartesia has
-    neither WebSocket nor infill.
+    GET /_emulator/stats tells what happened, GET /_emulator/log the requests one by one, POST /_emulator/reset forgets
+    both; POST /_emulator/limits with {"requests_per_minute": N, "characters_per_minute": N, "max_concurrent": N}, or
+    some of them, changes limits in mid-run (null: no such limit). openai has no AAC here; cartesia has neither
+    WebSocket nor infill.
     """
     import asyncio
 
@@ -122,11 +149,15 @@ def emulate(
         window_s=window,
         count=count,
         burst=burst,
+        burst_characters=burst_characters,
+        queue=queue,
+        quiet=quiet,
         polls_per_minute=polls_per_minute,
         out_of_credit_after=out_of_credit_after,
         credit_status=credit_status,
         plan=plan,
         self_hosted=self_hosted,
+        travel_s=travel,
         latency_s=latency,
         latency_per_character_s=latency_per_character,
         jitter=jitter,
@@ -134,6 +165,7 @@ def emulate(
         faults=read_rates(fault or []),
         retry_after_s=retry_after,
         expire_after_s=expire_after,
+        log=log,
         seed=seed,
     )
     asyncio.run(serve(settings))

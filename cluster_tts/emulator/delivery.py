@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
@@ -26,13 +26,14 @@ async def send(call: BaseRequest, answer: Answer) -> StreamResponse:
     return await _finished(call, response)
 
 
-async def stream(call: BaseRequest, answer: Answer, within_s: float = 0.0) -> StreamResponse:
+async def stream(call: BaseRequest, answer: Answer, within_s: float, ending: Callable[[], None]) -> StreamResponse:
     """Send an answer in chunks, as the providers send audio: at once, or bit by bit ``within_s``."""
     pieces = min(MOST_PIECES, int(within_s / PIECE_S) + 1)
     headers = {**answer.headers, "Content-Type": answer.media_type}
     if within_s and pieces == 1:
         await asyncio.sleep(within_s)
     if pieces == 1:
+        ending()
         response = Response(status=answer.status, body=answer.body, headers=headers)
         response.enable_chunked_encoding()
         return await _finished(call, response)
@@ -42,16 +43,20 @@ async def stream(call: BaseRequest, answer: Answer, within_s: float = 0.0) -> St
     for start in range(0, len(answer.body), size):
         await slow.write(answer.body[start : start + size])
         await asyncio.sleep(within_s / pieces)
+    ending()
     await slow.write_eof()
     return slow
 
 
-async def break_off(call: BaseRequest, answer: Answer, *, with_length: bool) -> StreamResponse:
+async def break_off(
+    call: BaseRequest, answer: Answer, ending: Callable[[], None], *, with_length: bool
+) -> StreamResponse:
     """Send half of an answer and close: no last chunk, or less than the length that was promised."""
     response = _open(answer, {**answer.headers, "Content-Type": answer.media_type})
     if with_length:
         response.content_length = len(answer.body)
     await response.prepare(call)
+    ending()
     await response.write(answer.body[: int(len(answer.body) * BROKEN_AFTER)])
     if call.transport is not None:
         call.transport.close()  # what was written still goes out; writing the end raises, which aiohttp expects
@@ -82,14 +87,19 @@ async def reset(call: BaseRequest) -> StreamResponse:
 
 
 async def deliver(
-    call: BaseRequest, answer: Answer, fault: str | None, stopping: asyncio.Event, within_s: float = 0.0
+    call: BaseRequest,
+    answer: Answer,
+    fault: str | None,
+    stopping: asyncio.Event,
+    within_s: float = 0.0,
+    ending: Callable[[], None] = lambda: None,
 ) -> StreamResponse:
-    """Send audio, whole or broken off."""
+    """Send audio, whole or broken off; ``ending`` is called just before its last byte leaves, if it gets there."""
     if fault in ("cut", "cut_length"):
-        return await break_off(call, answer, with_length=fault == "cut_length")
+        return await break_off(call, answer, ending, with_length=fault == "cut_length")
     if fault == "stall":
         return await stall(call, answer, stopping)
-    return await stream(call, answer, within_s)
+    return await stream(call, answer, within_s, ending)
 
 
 def spoilt(answer: Answer, fault: str | None) -> Answer:
@@ -105,7 +115,7 @@ def _open(answer: Answer, headers: Mapping[str, str]) -> StreamResponse:
 
 
 async def _finished(call: BaseRequest, response: Response) -> StreamResponse:
-    """Written to the end here and now, so that whoever holds a place gives it back after the last byte."""
+    """Written to the end here and now: whoever has given back its place for this must not be held up."""
     await response.prepare(call)
     await response.write_eof()
     return response

@@ -129,8 +129,8 @@ class ElevenLabs(Wire):
 
     def limited(self, verdict: Verdict, ask: Ask, call: Call, standings: Standings) -> Answer:
         if verdict.refused == "concurrency":
-            message = f"{TOO_MANY.message} (running: {verdict.used}, at most {verdict.limit})"
-            answer = self.error(TOO_MANY, call, message)
+            counted = "" if self.settings.quiet else f" (running: {verdict.used}, at most {verdict.limit})"
+            answer = self.error(TOO_MANY, call, TOO_MANY.message + counted)
             return Answer(answer.status, answer.body, headers={**answer.headers, **self._places(verdict.used)})
         return self.error(RATE, call)
 
@@ -157,6 +157,8 @@ class ElevenLabs(Wire):
 
     def _places(self, used: int) -> dict[str, str]:
         """The headers that tell the concurrency; the maximum only where there is one."""
+        if self.settings.quiet:
+            return {}
         headers = {"current-concurrent-requests": str(used)}
         if self.settings.max_concurrent is not None:
             headers["maximum-concurrent-requests"] = str(self.settings.max_concurrent)

@@ -85,6 +85,10 @@ class Faults:
         chance = min(max(self._chance("slowness", number), NEVER), ALWAYS)
         return math.exp(sigma * NormalDist().inv_cdf(chance))
 
+    def lateness(self, number: int) -> float:
+        """The part of the longest travelling time that the request sent as ``number`` takes: evenly from 0 to 1."""
+        return self._chance("lateness", number)
+
     def _chance(self, what: str, number: int) -> float:
         drawn = hashlib.blake2b(f"{self._seed}:{what}:{number}".encode(), digest_size=7).digest()
         return int.from_bytes(drawn, "big") / (1 << 56)

@@ -48,6 +48,9 @@ class Count(Protocol):
     def standing(self, now: float) -> Standing:
         """How the limit stands."""
 
+    def change(self, limit: float, now: float) -> None:
+        """Hold another limit per window from now on; what was counted stays counted."""
+
 
 class Sliding:
     """At most ``limit`` in any window that ends now; the log is exact."""
@@ -75,6 +78,9 @@ class Sliding:
         self._forget(now)
         reset_s = self._log[-1][0] + self.window_s - now if self._log else 0.0
         return Standing(self.limit, self._total, max(0, self.limit - self._total), reset_s)
+
+    def change(self, limit: float, now: float) -> None:
+        self.limit = math.floor(limit + EPSILON)
 
     def _leaves(self, excess: int) -> float:
         """When the entry came with which ``excess`` will have left, found from the nearer end of the log."""
@@ -117,6 +123,9 @@ class Fixed:
         reset_s = self._left_s(now) if self._total else 0.0
         return Standing(self.limit, self._total, max(0, self.limit - self._total), reset_s)
 
+    def change(self, limit: float, now: float) -> None:
+        self.limit = math.floor(limit + EPSILON)
+
     def _left_s(self, now: float) -> float:
         return (self._window + 1) * self.window_s - now
 
@@ -126,12 +135,16 @@ class Fixed:
 
 
 class Bucket:
-    """Fills with ``limit`` per window, holds at most ``size``; starts full. A refused amount takes what is left."""
+    """Fills with ``limit`` per window, holds at most ``size`` (by default a whole window's); starts full.
+
+    A refused amount takes what is left.
+    """
 
     def __init__(self, limit: float, window_s: float, size: float | None = None) -> None:
-        self.size = 0.0 if limit <= 0 else limit if size is None else float(size)
-        self.limit, self._rate = math.floor(limit + EPSILON), limit / window_s
-        self._level, self._filled_at = self.size, 0.0
+        self._window_s, self._given_size = window_s, size
+        self._filled_at = 0.0
+        self._hold(limit)
+        self._level = self.size
 
     def wait_s(self, amount: int, now: float) -> float:
         self._fill(now)
@@ -149,6 +162,17 @@ class Bucket:
         remaining = math.floor(self._level + EPSILON)
         reset_s = (self.size - self._level) / self._rate if self._rate else 0.0
         return Standing(self.limit, math.ceil(self.size - self._level - EPSILON), remaining, reset_s)
+
+    def change(self, limit: float, now: float) -> None:
+        """As if what is missing from the bucket had been taken from one of the new size."""
+        self._fill(now)
+        missing = self.size - self._level
+        self._hold(limit)
+        self._level = max(0.0, self.size - missing)
+
+    def _hold(self, limit: float) -> None:
+        self.size = 0.0 if limit <= 0 else limit if self._given_size is None else float(self._given_size)
+        self.limit, self._rate = math.floor(limit + EPSILON), limit / self._window_s
 
     def _fill(self, now: float) -> None:
         self._level = min(self.size, self._level + (now - self._filled_at) * self._rate)

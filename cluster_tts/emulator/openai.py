@@ -129,7 +129,7 @@ class OpenAI(Wire):
     def error(self, row: ErrorRow, call: Call, message: str | None = None, param: str | None = None) -> Answer:
         message, code = message or row.message, row.names[0] if row.names else None
         headers = {"x-request-id": new_id("req_")}
-        if row is RATE:
+        if row is RATE and not self.settings.quiet:
             wait_s = self.settings.retry_after_s
             message = f"{message} Please try again in {wait_s}s." if message == row.message else message
             headers["Retry-After"] = str(wait_s)
@@ -144,6 +144,8 @@ class OpenAI(Wire):
         if verdict.refused == "concurrency":
             return self.error(SLOW_DOWN, call)
         what, short, kind = LIMIT_NAMES[verdict.refused]
+        if self.settings.quiet:
+            return self.error(RATE._replace(kind=kind), call)
         most = self._per_minute(verdict.limit)
         counted = f"on {what} per min ({short}): Limit {most}"
         if verdict.limit and math.isinf(verdict.wait_s):
@@ -178,9 +180,9 @@ class OpenAI(Wire):
         return Answer(200, audio.data, ticket.ask.sound.media_type, headers)
 
     def _told(self, standings: Standings) -> dict[str, str]:
-        """The headers that tell the limits (providers.md 1.4)."""
+        """The headers that tell the limits (providers.md 1.4); the limit per minute, what remains as it is."""
         headers: dict[str, str] = {}
-        for what, standing in standings.items() if not self._free else ():
+        for what, standing in standings.items() if not (self._free or self.settings.quiet) else ():
             name = LIMIT_NAMES[what][0]
             headers[f"x-ratelimit-limit-{name}"] = str(self._per_minute(standing.limit))
             headers[f"x-ratelimit-remaining-{name}"] = str(standing.remaining)

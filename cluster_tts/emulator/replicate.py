@@ -111,7 +111,7 @@ class Replicate(Wire):
 
     def error(self, row: ErrorRow, call: Call, message: str | None = None, param: str | None = None) -> Answer:
         if row is THROTTLED:
-            return throttled(self.settings.retry_after_s)
+            return self._throttled(self.settings.retry_after_s)
         if row is INVALID:
             return invalid(Invalid(("input",), "the input is invalid", "type"))
         title = {"title": row.kind} if row.kind else {}
@@ -119,8 +119,8 @@ class Replicate(Wire):
 
     def limited(self, verdict: Verdict, ask: Ask, call: Call, standings: Standings) -> Answer:
         if verdict.refused == "concurrency":
-            return throttled(1)
-        return throttled(self.settings.window_s if math.isinf(verdict.wait_s) else verdict.wait_s)
+            return self._throttled(1)
+        return self._throttled(self.settings.window_s if math.isinf(verdict.wait_s) else verdict.wait_s)
 
     def broke(self, ask: Ask, remaining: int, call: Call) -> Answer:
         return self.error(NO_CREDIT, call)
@@ -128,6 +128,9 @@ class Replicate(Wire):
     def lost(self, path: str, known: bool, call: Call) -> Answer:
         row = ErrorRow(405, (), "", f'Method "{call.request.method}" not allowed.') if known else NOT_FOUND
         return self.error(row, call)
+
+    def _throttled(self, wait_s: float) -> Answer:
+        return throttled(None if self.settings.quiet else wait_s)
 
     def _model(self, body: Fields, call: Call) -> Model:
         """The model that a create is for; a community model has to be called by its version (providers.md 4.1)."""
@@ -159,7 +162,10 @@ class Replicate(Wire):
 
     async def _vanish(self, request: BaseRequest, ticket: Ticket) -> StreamResponse:
         try:
-            return await (reset(request) if ticket.fault == "reset" else stall(request, None, self._emulator.stopping))
+            if ticket.fault == "hang":
+                return await stall(request, None, self._emulator.stopping)
+            self._emulator.admission.leave(ticket)
+            return await reset(request)
         finally:
             self._emulator.admission.leave(ticket)
 
@@ -190,7 +196,7 @@ class Replicate(Wire):
             return await send(call.request, self.error(NOT_FOUND, call))
         if prediction.fault == "poll_429" and not prediction.polled:
             prediction.polled = True
-            return await send(call.request, throttled(self.settings.retry_after_s))
+            return await send(call.request, self._throttled(self.settings.retry_after_s))
         return await self._send_prediction(call, prediction)
 
     async def _cancel(self, call: Call) -> StreamResponse:
@@ -234,7 +240,7 @@ class Replicate(Wire):
     def _within_polls(self, handler: Handler) -> Handler:
         async def limited(call: Call) -> StreamResponse:
             if wait_s := self._emulator.admission.poll():
-                return await send(call.request, throttled(wait_s))
+                return await send(call.request, self._throttled(wait_s))
             return await handler(call)
 
         return limited

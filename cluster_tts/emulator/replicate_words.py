@@ -23,8 +23,10 @@ MOST_WAIT_S = 60
 EVENTS = ("start", "output", "logs", "completed")
 
 
-def throttled(wait_s: float) -> Answer:
-    """Both ways of naming the delay, as captured (providers.md 4.5)."""
+def throttled(wait_s: float | None) -> Answer:
+    """Both ways of naming the delay, as captured (providers.md 4.5); None: it is not named."""
+    if wait_s is None:
+        return as_json({"detail": THROTTLED.message, "status": 429}, 429)
     seconds = max(1, math.ceil(wait_s))
     detail = f"{THROTTLED.message} Your rate limit resets in ~{seconds}s."
     return as_json({"detail": detail, "status": 429, "retry_after": seconds}, 429, {"Retry-After": str(seconds)})

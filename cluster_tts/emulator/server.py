@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from aiohttp import StreamReader
@@ -21,16 +22,18 @@ from aiohttp.web import BaseRequest, RequestHandler, Server, ServerRunner, Strea
 from cluster_tts.emulator import wire_class
 from cluster_tts.emulator.admission import Admission
 from cluster_tts.emulator.delivery import deliver, reset, send, spoilt, stall
+from cluster_tts.emulator.fields import Invalid, read_object
 from cluster_tts.emulator.settings import Settings
 from cluster_tts.emulator.sounding import sound
 from cluster_tts.emulator.wire import Answer, Call, Handler, Refusal, Routes, Ticket, as_json, html_page
-from cluster_tts.errors import JobError
+from cluster_tts.errors import JobError, nearest
 
 HOST = "127.0.0.1"
 BACKLOG = 4096
 MOST_BODY_BYTES = 64 << 20
 GRACE_S = 1.0  # for answers under way when the server stops
-STATS, RESET = "/_emulator/stats", "/_emulator/reset"
+OWN = "/_emulator/"
+LIMITS = ("requests_per_minute", "characters_per_minute", "max_concurrent")
 PROXY_ERRORS = (502, 504)  # a proxy's own, with its page (providers.md 1.5)
 
 
@@ -45,8 +48,10 @@ class Emulator:
         self.origin = ""
         self.routes = Routes()
         for path in {"", self.wire.base_path}:
-            self.routes.add("GET", path + STATS, self._show_stats)
-            self.routes.add("POST", path + RESET, self._reset)
+            self.routes.add("GET", f"{path}{OWN}stats", self._show_stats)
+            self.routes.add("GET", f"{path}{OWN}log", self._show_log)
+            self.routes.add("POST", f"{path}{OWN}limits", self._change)
+            self.routes.add("POST", f"{path}{OWN}reset", self._reset)
         self.wire.mount(self)
         self._runner: ServerRunner | None = None
 
@@ -61,8 +66,26 @@ class Emulator:
         """What ``GET /_emulator/stats`` answers."""
         return self.admission.stats.as_dict()
 
+    def log(self) -> dict[str, Any]:
+        """What ``GET /_emulator/log`` answers: the time it is, and the last requests, see ``log.Entry``."""
+        return {"now_s": self.admission.now(), "requests": self.admission.log.as_list()}
+
+    def change(self, /, **limits: float | None) -> None:
+        """Hold other limits from now on, any of ``LIMITS``; None: no such limit. What was counted stays counted.
+
+        Raises:
+            JobError: there is no such limit, or its value makes no sense.
+        """
+        for name, value in limits.items():
+            if name not in LIMITS:
+                raise JobError(f"no limit '{name}' can be changed: {nearest(name, list(LIMITS))}")
+            wanted = int if name == "max_concurrent" else int | float
+            if value is not None and (isinstance(value, bool) or not isinstance(value, wanted)):
+                raise JobError(f"{name} {value!r} must be a number, or null for no such limit")
+        self.settings = self.wire.settings = self.admission.change(limits)
+
     def reset(self) -> None:
-        """Forget all counts: of the stats, the limits and the credit."""
+        """Forget all counts: of the stats, the log, the limits and the credit."""
         self.admission.reset()
 
     async def start(self) -> None:
@@ -113,9 +136,9 @@ class Emulator:
         call = Call(request, params, self.admission.arrive())
         try:
             self.wire.authorize(call)
-            return call, self.admission.admit(call, await self.wire.read(call))
+            return call, await self.admission.enter(call, await self.wire.read(call))
         except Refusal as refusal:
-            self.admission.stats.refused[refusal.cause] += 1
+            self.admission.refuse(call, refusal.cause)
             raise
 
     def failure(self, call: Call, ticket: Ticket) -> Answer | None:
@@ -131,6 +154,8 @@ class Emulator:
         path = request.raw_path.partition("?")[0]
         found = self.routes.find(path)
         handler = found and found[0].get(request.method)
+        if self.settings.travel_s and OWN not in path:
+            await asyncio.sleep(self.admission.travel_s())
         if found and handler:
             return await handler(Call(request, found[1]))
         return await send(request, self.wire.lost(path, found is not None, Call(request, ())))
@@ -150,23 +175,38 @@ class Emulator:
 
     async def _fulfil(self, call: Call, ticket: Ticket) -> StreamResponse:
         if failure := self.failure(call, ticket):
+            self.admission.leave(ticket)
             return await send(call.request, failure)
         first_s, rest_s = self.admission.latency_s(ticket)
         if first_s:
             await asyncio.sleep(first_s)
         if ticket.fault == "reset":
+            self.admission.leave(ticket)
             return await reset(call.request)
         if ticket.fault == "hang":
             return await stall(call.request, None, self.stopping)
         audio = await sound(ticket.ask, self.settings.characters_per_second, ticket.fault, self.wire.streamed_sizes)
         answer = spoilt(self.wire.good(ticket, audio, self.admission.standings()), ticket.fault)
-        response = await deliver(call.request, answer, ticket.fault, self.stopping, rest_s)
+        ending = partial(self.admission.leave, ticket)
+        response = await deliver(call.request, answer, ticket.fault, self.stopping, rest_s, ending)
         if ticket.fault is None:
             self.admission.stats.serve(self.admission.now())
         return response
 
     async def _show_stats(self, call: Call) -> StreamResponse:
         return await send(call.request, as_json(self.stats()))
+
+    async def _show_log(self, call: Call) -> StreamResponse:
+        if not self.settings.log:
+            return await send(call.request, as_json({"error": "nothing is logged: start with --log N"}, 404))
+        return await send(call.request, as_json(self.log()))
+
+    async def _change(self, call: Call) -> StreamResponse:
+        try:
+            self.change(**read_object(await call.request.read()))
+        except (Invalid, JobError) as wrong:
+            return await send(call.request, as_json({"error": str(wrong)}, 400))
+        return await send(call.request, as_json({name: getattr(self.settings, name) for name in LIMITS}))
 
     async def _reset(self, call: Call) -> StreamResponse:
         self.reset()

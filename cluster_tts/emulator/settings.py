@@ -12,6 +12,7 @@ COUNTS = ("sliding", "fixed", "bucket")
 PLANS = ("free", "starter", "creator", "pro", "scale", "business", "enterprise")
 CREDIT_STATUSES = (401, 402)
 MOST_PORT = 65_535
+BURSTS = ("burst", "burst_characters")
 AT_LEAST_ONE = ("window_s", "characters_per_second", "expire_after_s", "retry_after_s")
 
 
@@ -34,11 +35,15 @@ class Settings:
     window_s: float = 60.0
     count: str = "sliding"
     burst: int | None = None
+    burst_characters: int | None = None
+    queue: bool = False
+    quiet: bool = False
     polls_per_minute: float | None = 3000.0
     out_of_credit_after: int | None = None
     credit_status: int = 401
     plan: str = "pro"
     self_hosted: bool = False
+    travel_s: float = 0.0
     latency_s: float = 0.0
     latency_per_character_s: float = 0.0
     jitter: float = 0.0
@@ -46,6 +51,7 @@ class Settings:
     faults: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     retry_after_s: int = 1
     expire_after_s: float = 3600.0
+    log: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,16 +78,22 @@ class Settings:
                 raise JobError(f"{option(name)} {value} must be a number from 0 up")
             if name in AT_LEAST_ONE and not value > 0:
                 raise JobError(f"{option(name)} {value} must be more than 0")
-        if self.burst is not None and self.burst < 1:
-            raise JobError(f"--burst {self.burst} must be at least 1")
+        for name in BURSTS:
+            burst = getattr(self, name)
+            if burst is not None and burst < 1:
+                raise JobError(f"{option(name)} {burst} must be at least 1")
 
     def _check_limits(self) -> None:
         """A window too short for a single request would refuse everything, which only a limit of 0 should."""
-        if self.burst is not None and self.count != "bucket":
-            raise JobError(f"--burst is for --count bucket, not {self.count}")
+        for name in BURSTS:
+            if getattr(self, name) is not None and self.count != "bucket":
+                raise JobError(f"{option(name)} is for --count bucket, not {self.count}")
+        if self.queue and not self.max_concurrent:
+            raise JobError("--queue needs --max-concurrent of at least 1: what lets a request wait is a taken place")
         for name in ("requests_per_minute", "characters_per_minute"):
             limit = self.per_window(getattr(self, name))
-            if limit is not None and 0 < limit < 1 and self.burst is None:
+            burst = self.burst if name == "requests_per_minute" else self.burst_characters
+            if limit is not None and 0 < limit < 1 and burst is None:
                 least = math.ceil(self.window_s / limit)
                 raise JobError(f"{option(name)} is less than one a window of {self.window_s:g} s: --window {least}?")
 

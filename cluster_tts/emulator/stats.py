@@ -31,6 +31,10 @@ class Window:
         self.most_requests = max(self.most_requests, len(self._log))
         self.most_characters = max(self.most_characters, self._characters)
 
+    def latest(self) -> list[tuple[float, int]]:
+        """When what came last came, as far back as one window from there, and its characters."""
+        return list(self._log)
+
     def as_dict(self) -> dict[str, int]:
         return {"requests": self.most_requests, "characters": self.most_characters}
 

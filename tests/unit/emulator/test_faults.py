@@ -86,6 +86,13 @@ def test_slowness_is_log_normal_with_a_median_of_1() -> None:
     assert faults.slowness(7, 0.0) == 1.0
 
 
+def test_lateness_is_spread_evenly_and_follows_the_seed() -> None:
+    drawn = [Faults({}, TRANSPORT, 1).lateness(number) for number in range(1000)]
+    assert all(0 <= late < 1 for late in drawn)
+    assert all(200 <= sum(low <= late < low + 0.25 for late in drawn) <= 300 for low in (0, 0.25, 0.5, 0.75))
+    assert drawn[7] != Faults({}, TRANSPORT, 2).lateness(7)
+
+
 def test_what_was_generated_is_charged_whatever_becomes_of_it() -> None:
     charged = {
         "stall",
@@ -120,6 +127,12 @@ def test_rates_are_read_from_arguments() -> None:
         ({"latency_s": float("nan")}, "--latency nan"),
         ({"burst": 3}, "--burst is for --count bucket"),
         ({"burst": 0, "count": "bucket"}, "--burst 0"),
+        ({"burst_characters": 3}, "--burst-characters is for --count bucket"),
+        ({"burst_characters": 0, "count": "bucket"}, "--burst-characters 0"),
+        ({"queue": True}, "--queue needs --max-concurrent"),
+        ({"queue": True, "max_concurrent": 0}, "--queue needs --max-concurrent"),
+        ({"travel_s": -1}, "--travel -1"),
+        ({"log": -1}, "--log -1"),
         ({"requests_per_minute": 3, "window_s": 1}, "--window 20"),
         ({"plan": "gold"}, "--plan 'gold'"),
         ({"credit_status": 403}, "--credit-status '403'"),

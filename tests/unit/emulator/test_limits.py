@@ -150,3 +150,25 @@ def test_long_logs_are_searched_from_the_nearer_end() -> None:
     for at in range(50_000):  # hammered: the wait ends when the 99 newest are left
         account.admit(1, at / 1000)
     assert account.admit(1, 50.0).wait_s == pytest.approx(60.0 - 0.099, abs=0.002)
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_changed_limit_keeps_what_was_counted(how: str) -> None:
+    counted = count(how, 10, 10.0)
+    assert counted is not None
+    for _ in range(6):
+        counted.add(1, 0.0)
+    counted.change(5, 0.0)
+    assert counted.wait_s(1, 0.0) > 0
+    assert (counted.standing(0.0).limit, counted.standing(0.0).remaining) == (5, 0)
+    counted.change(20, 0.0)
+    assert counted.standing(0.0).remaining == (15 if how == "bucket" else 14)  # a bucket cannot be emptier than empty
+
+
+def test_a_bucket_of_a_given_size_keeps_it_and_fills_at_the_new_rate() -> None:
+    bucket = Bucket(10, 10.0, 4)
+    bucket.add(4, 0.0)
+    bucket.change(20, 1.0)
+    assert bucket.standing(1.0).remaining == 1
+    assert bucket.standing(2.0).remaining == 3
+    assert bucket.standing(9.0).remaining == 4
