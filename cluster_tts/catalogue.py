@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cluster_tts.errors import JobError, nearest
-from cluster_tts.job import LIMITS, Job, LimitFacts, ModelFacts, PlanFacts
+from cluster_tts.job import LIMITS, Job, LimitFacts, ModelFacts, PlanFacts, QuotaSettings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -84,6 +84,28 @@ def limits_of(plan: PlanFacts, model: ModelFacts) -> LimitFacts:
             for limit in LIMITS
         }
     )
+
+
+def family(job: Job) -> str:
+    """What of an account the job's limits hold for: a group of models, a model, or nothing for all of it."""
+    if job.catalogue.counted_by == "account":
+        return ""
+    alone = job.provider.model if job.catalogue.counted_by == "model" else None
+    return job.model.group or alone or ""
+
+
+def counted_as(job: Job, account: str, passage: str = "") -> str:
+    """The name that requests of this job to ``account`` are counted under: those of one family together.
+
+    A ``passage`` is a class of call with limits of its own, whatever the model (``CatalogueSettings.classes``).
+    """
+    return f"{account} {passage or family(job)}".rstrip()
+
+
+def quota_of_class(job: Job, passage: str) -> QuotaSettings:
+    """The job's quota with the limits that calls of this class have; none is known of a class nobody has named."""
+    facts = job.catalogue.classes.get(passage, LimitFacts())
+    return replace(job.quota, **{limit: getattr(facts, limit) for limit in LIMITS}, burst_characters=None, plan=None)
 
 
 def warnings_of(job: Job, today: date) -> tuple[str, ...]:

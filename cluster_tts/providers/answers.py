@@ -14,9 +14,14 @@ from typing import Any
 from cluster_tts.errors import AccountRefused, ChunkError, CTTSError, JobError, RetryLater
 from cluster_tts.keys import redact
 from cluster_tts.model import Receipt
+from cluster_tts.providers.durations import go_duration_s, number
 
 LONGEST_QUOTE = 300  # characters of a server's words in a message
 LONGEST_DELAY_S = 30 * 86_400.0  # nobody means more
+DELAYS = {  # fields of error objects, and their unit in seconds
+    "retry_after": 1.0, "retry_after_seconds": 1.0, "retry_after_s": 1.0, "retryAfter": 1.0, "retryAfterSeconds": 1.0,
+    "retry_after_ms": 1e-3, "retryAfterMs": 1e-3,
+}  # fmt: skip
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a terminal would obey them
 CODE = re.compile(r"\S{1,100}")  # a word: some servers put a sentence where others put a code
 
@@ -87,7 +92,7 @@ def read_body(body: bytes) -> Said:
     return Said(
         tuple(code for code in codes if isinstance(code, str) and CODE.fullmatch(code)),
         _quoted(" ".join(_words(inner)) or text),
-        _delay_s(content.get("retry_after", fields.get("retry_after"))),
+        _after_s(content, fields),
     )
 
 
@@ -112,7 +117,21 @@ def as_error(what: Meaning, said: str, after_s: float | None, receipt: Receipt) 
     return RetryLater(said, what.value, after_s, receipt)
 
 
-def _delay_s(value: Any) -> float | None:
+def _after_s(*places: Mapping[str, Any]) -> float | None:
+    """The delay that an error object names, in whichever of its places and spellings comes first."""
+    found = (
+        delay_s * unit_s
+        for fields in places
+        for name, unit_s in DELAYS.items()
+        if (delay_s := _delay(fields.get(name))) is not None
+    )
+    return next(found, None)
+
+
+def _delay(value: Any) -> float | None:
+    """A number, or a text that is one or a duration."""
+    if isinstance(value, str):
+        value = go_duration_s(value) if (plain := number(value)) is None else plain
     is_delay = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LONGEST_DELAY_S
     return float(value) if is_delay else None
 

@@ -32,7 +32,7 @@ async def ask(provider: Provider, utterance: Utterance, target: Path, timeout_s:
         raise
     except TimeoutError as error:
         if limit.expired():
-            raise RetryLater(f"no answer within {timeout_s:g} s (provider.timeout_s)", "timeout") from None
+            raise RetryLater(f"no answer within {timeout_s:.3g} s (at most provider.timeout_s)", "timeout") from None
         raise RetryLater(f"the provider gave up waiting: {error or 'TimeoutError'}", "timeout") from None
     except ConnectionError as error:
         raise RetryLater(f"the connection broke: {error}", "reset") from None

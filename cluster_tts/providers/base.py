@@ -4,12 +4,21 @@ A provider says *how* to ask and *how* to read the answer. When to ask, and whet
 ``synthesis``; whether the audio is believed, in ``checking``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from cluster_tts.job import ProviderSettings
 from cluster_tts.model import Receipt, Utterance, Voice
+
+Passage = Callable[[str], AbstractAsyncContextManager[Any]]
+"""By the name of a class of call: what a call of that class is made in."""
+
+
+def open_passage(name: str) -> AbstractAsyncContextManager[Any]:
+    """A way through that is never closed: nobody counts these calls."""
+    return nullcontext()
 
 
 class Provider(Protocol):
@@ -27,6 +36,11 @@ class Provider(Protocol):
 
     takes_context: ClassVar[bool] = False
     """Whether it is told what is read out before and after (``chunking.context_characters``)."""
+
+    passage: Passage = staticmethod(open_passage)
+    """Where calls pass that count against limits of their own (``catalogue.classes``): whoever has the provider speak
+    may set it. It is entered before the call leaves and left once it is answered, by the error if it was refused; any
+    number may be inside. Requests to speak do not pass here: they have passed the gate before."""
 
     def __init__(self, settings: ProviderSettings) -> None:
         """Raise ``JobError`` for an unknown voice, format or option; load nothing large before the first ``speak``."""

@@ -64,7 +64,7 @@ class Cartesia(Provider):
         return replace(settings, format="_".join(str(value) for value in output_format(settings.format).values()))
 
     async def prepare(self) -> None:
-        self._server.require_key()
+        self._server.prepare()
 
     async def speak(self, utterance: Utterance, target: Path) -> Receipt:
         body = {

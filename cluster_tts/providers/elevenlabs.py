@@ -80,7 +80,7 @@ class ElevenLabs(Provider):
         return replace(settings, format=SHORT_FORMATS.get(settings.format, settings.format))
 
     async def prepare(self) -> None:
-        self._server.require_key()
+        self._server.prepare()
 
     async def speak(self, utterance: Utterance, target: Path) -> Receipt:
         call = self._dialogue(utterance) if utterance.turns else self._speech(utterance)

@@ -11,10 +11,9 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -25,11 +24,16 @@ from cluster_tts.job import ProviderSettings
 from cluster_tts.model import Receipt
 from cluster_tts.providers.answers import Row, as_error, meaning, read_body
 from cluster_tts.providers.delays import named_delay_s
+from cluster_tts.providers.departures import Departure, noting_departures
+from cluster_tts.providers.proxies import Proxies
+from cluster_tts.providers.told import told_of
 
 MOST_ERROR_BYTES, ERROR_BODY_S = 65_536, 5.0
 MOST_JSON_BYTES = 16 * 2**20
 MOST_BYTES, MOST_BYTES_PER_CHARACTER = 10 * 2**20, 200_000  # 48 kHz floats at a character a second
+WRITE_BYTES = 2**20
 KEEP_ALIVE_S = 15.0  # servers close idle connections after 30 s and more: ours is gone before
+CODE_HEADER = "rate_limit_type"  # LiteLLM's proxy tells which of its limits it was here alone
 REQUEST_IDS, LONGEST_ID = ("x-request-id", "request-id"), 200
 HEADERS = {"User-Agent": f"cluster-tts/{__version__}", "Accept": "*/*"}
 
@@ -61,9 +65,15 @@ class Answer:
             RetryLater: it was cut off, stood still, or is larger than speech of that text can be.
             OSError: it cannot be written.
         """
-        with target.open("wb") as file:
-            async for piece in self._pieces(most_bytes):
-                file.write(piece)
+        # On a thread and in one go, as far as that is small: opening a file can take longer than answering does.
+        pieces, size, mode = [], 0, "wb"
+        async for piece in self._pieces(most_bytes):
+            pieces.append(piece)
+            size += len(piece)
+            if size >= WRITE_BYTES:
+                await asyncio.to_thread(_write, target, mode, b"".join(pieces))
+                pieces, size, mode = [], 0, "ab"
+        await asyncio.to_thread(_write, target, mode, b"".join(pieces))
 
     async def json(self, most_bytes: int = MOST_JSON_BYTES) -> Any:
         """The body as JSON; ``RetryLater`` if it is none."""
@@ -110,6 +120,12 @@ class Server:
         self._auth = auth
         self._headers = dict(headers or {})
         self._session: aiohttp.ClientSession | None = None
+        self._proxies = Proxies()
+
+    def prepare(self) -> None:
+        """Open what the first request would otherwise wait for; ``JobError`` if there is nothing to ask with."""
+        self.require_key()
+        self._opened()
 
     def require_key(self) -> None:
         """Raise ``JobError`` if there is nothing to ask with."""
@@ -125,6 +141,7 @@ class Server:
         """
         url, ours = self._address(call)
         headers = {**HEADERS, **(self._headers | self._key_header() if ours else {}), **call.headers}
+        departure = Departure()
         body = None if call.json is None else json.dumps(call.json, ensure_ascii=False, separators=(",", ":")).encode()
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -135,7 +152,7 @@ class Server:
         try:
             response = await self._opened().request(
                 call.method, url, data=body, headers=headers, timeout=timeout, allow_redirects=not ours,
-                proxy=_proxy(url),
+                proxy=self._proxies.of(url), trace_request_ctx=departure,
             )  # fmt: skip
         except aiohttp.ClientError as error:
             raise self._fault(error, url) from None
@@ -144,8 +161,10 @@ class Server:
         try:
             async with response:
                 if not 200 <= response.status < 300:
-                    raise await self._refusal(response)
-                yield Answer(response, self._settings.idle_timeout_s)
+                    raise await self._refusal(response, departure)
+                answer = Answer(response, self._settings.idle_timeout_s)
+                answer.receipt = replace(answer.receipt, sent_after_s=departure.sent_after_s)
+                yield answer
         except aiohttp.ClientError as error:
             raise self._fault(error, url) from None
 
@@ -179,29 +198,30 @@ class Server:
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Content-Type",),
+                trace_configs=[noting_departures()],
                 # `.netrc` must not add a password to what we send, hence no trust in all of the environment.
                 trust_env=False,
             )
         return self._session
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> Exception:
+    async def _refusal(self, response: aiohttp.ClientResponse, departure: Departure) -> Exception:
         said = read_body(await _head(response))
         codes = f" {'/'.join(dict.fromkeys(said.codes))}" if said.codes else ""
         words = f"{self._settings.name} answered {response.status}{codes}: {said.message or response.reason or ''}"
         if 300 <= response.status < 400:
             words = f"{words} (it redirects to {response.headers.get('Location', 'nowhere')})"
         return as_error(
-            meaning(self._table, response.status, said.codes),
+            meaning(self._table, response.status, (*said.codes, response.headers.get(CODE_HEADER, ""))),
             keys.redact(words),
             named_delay_s(response.headers, said),
-            receipt_of(response.status, response.headers),
+            replace(receipt_of(response.status, response.headers), sent_after_s=departure.sent_after_s),
         )
 
     def _fault(self, error: aiohttp.ClientError, url: URL) -> Exception:
         """What kept an answer from arriving, in the words of this program."""
         ours = url.origin() == URL(self.base_url).origin()
         where = f"{self._settings.name} at {self.base_url if ours else url.origin()}"
-        if proxy := _proxy(url):
+        if proxy := self._proxies.of(url):
             where += f" through the proxy {URL(proxy).with_user(None)}"
         if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
             return JobError(
@@ -236,7 +256,7 @@ def most_bytes(text: str) -> int:
 def receipt_of(status: int, headers: Mapping[str, str]) -> Receipt:
     """What every answer tells besides its body."""
     request_id = next((headers[name][:LONGEST_ID] for name in REQUEST_IDS if name in headers), None)
-    return Receipt(http_status=status, request_id=request_id)
+    return Receipt(http_status=status, request_id=request_id, told=told_of(headers))
 
 
 async def _next(response: aiohttp.ClientResponse, idle_timeout_s: float) -> bytes:
@@ -261,16 +281,9 @@ def _stood_still(idle_timeout_s: float, receipt: Receipt | None = None) -> Retry
     return RetryLater(f"no byte came for {idle_timeout_s:g} s (provider.idle_timeout_s)", "timeout", receipt=receipt)
 
 
-def _proxy(url: URL) -> str | None:
-    """The proxy that the environment names for this address (``https_proxy``, ``no_proxy`` ...)."""
-    if not (proxies := getproxies()) or proxy_bypass(f"{url.host}:{url.port}"):
-        return None
-    proxy = proxies.get(url.scheme)
-    if proxy and "://" not in proxy:
-        proxy = f"http://{proxy}"
-    if proxy and not proxy.startswith(("http://", "https://")):
-        raise JobError(f"the proxy of the environment ({url.scheme}_proxy) is neither http nor https: unset it")
-    return proxy
+def _write(target: Path, mode: str, content: bytes) -> None:
+    with target.open(mode) as file:
+        file.write(content)
 
 
 def _words(error: Exception) -> str:

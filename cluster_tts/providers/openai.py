@@ -21,13 +21,24 @@ from cluster_tts.providers.http import Answer, Call, Server, most_bytes, other_s
 
 BASE_URL = "https://api.openai.com/v1"
 
+CONCURRENCY = (  # codes of servers that speak this language; OpenAI itself publishes no such limit
+    "concurrency_limit_exceeded",
+    "concurrent_limit_exceeded",
+    "concurrency_limited",
+    "too_many_concurrent_requests",
+    "max_parallel_requests",  # LiteLLM's proxy, in a header: proxy/hooks/parallel_request_limiter_v3.py
+    "1302",  # Z.AI: docs.z.ai/api-reference/api-code
+)
 TABLE: tuple[Row, ...] = (
     (429, "insufficient_quota", Meaning.NO_CREDIT),
     (429, "credit_balance_exhausted", Meaning.NO_CREDIT),
     (429, "organization_spend_limit_exceeded", Meaning.NO_CREDIT),
     (429, "project_spend_limit_exceeded", Meaning.NO_CREDIT),
     (429, "organization_usage_limit_exceeded", Meaning.NO_CREDIT),
+    (429, "1113", Meaning.NO_CREDIT),  # Z.AI: in arrears
+    *((429, code, Meaning.FEWER) for code in CONCURRENCY),
     (429, "slow_down", Meaning.SLOWER),
+    (429, "service_tier_capacity_exceeded", Meaning.BUSY),  # Mistral: their capacity, whatever one's own limits
     (503, "server_is_overloaded", Meaning.BUSY),
     (400, "invalid_model", Meaning.MISTAKE),  # Kokoro-FastAPI
 )
@@ -92,7 +103,7 @@ class OpenAI(Provider):
         return (settings.base_url or "").rstrip("/") if other_server(settings, "openai.com") else ""
 
     async def prepare(self) -> None:
-        self._server.require_key()
+        self._server.prepare()
 
     async def speak(self, utterance: Utterance, target: Path) -> Receipt:
         wire = FORMATS[self._settings.format]

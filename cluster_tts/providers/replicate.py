@@ -26,7 +26,8 @@ BASE_URL = "https://api.replicate.com"
 
 TABLE: tuple[Row, ...] = ()  # 402, 401, 404, 422 and 429 mean what they say (providers.md 4.5)
 
-FIRST_POLL_S, LONGEST_POLL_S, POLL_GROWTH = 0.5, 10.0, 1.5  # polls count against a limit of their own
+POLLS = "polls"  # they count against a limit of their own, see catalogue.classes
+FIRST_POLL_S, LONGEST_POLL_S, POLL_GROWTH = 0.5, 10.0, 1.5
 LONGEST_PAUSE_S = 60.0  # between asking again: a place is held meanwhile
 LONGEST_RUN_S = 86_400.0  # no machine worked longer: what says so is no number to reckon with
 UNCOUNTED = {*REFUSALS, "unreachable", "busy"}
@@ -80,7 +81,7 @@ class Replicate(Provider):
         return other_server(settings, "replicate.com")
 
     async def prepare(self) -> None:
-        self._server.require_key()
+        self._server.prepare()
 
     async def speak(self, utterance: Utterance, target: Path) -> Receipt:
         created = await self._create(utterance)
@@ -142,18 +143,23 @@ class Replicate(Provider):
 
         One that is still ``processing`` may have its output already (providers.md 4.2); a list may still grow.
         """
-        pause_s, poll = FIRST_POLL_S, Call("GET", f"/v1/predictions/{prediction['id']}")
+        pause_s = FIRST_POLL_S
         try:
             while prediction["status"] in UNFINISHED and not isinstance(prediction.get("output"), str):
                 await asyncio.sleep(pause_s)
                 pause_s = min(LONGEST_POLL_S, POLL_GROWTH * pause_s)
-                prediction = _prediction(await _patiently(partial(self._server.json, poll)))
+                prediction = _prediction(await _patiently(partial(self._poll, prediction["id"])))
         except BaseException as error:
             await self._cancel(prediction["id"])
             if isinstance(error, JobError) and not isinstance(error, AccountRefused):  # says nothing of the others
                 raise RetryLater(f"the prediction is gone: {error}", "expired") from None
             raise
         return prediction
+
+    async def _poll(self, prediction: str) -> Any:
+        """How it stands. A refusal is of this class of call alone: it says nothing of creates (providers.md 4.4)."""
+        async with self.passage(POLLS):
+            return await self._server.json(Call("GET", f"/v1/predictions/{prediction}"))
 
     async def _cancel(self, prediction: str) -> None:
         try:

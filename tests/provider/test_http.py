@@ -15,6 +15,8 @@ from aiohttp import web
 
 from cluster_tts.errors import AccountRefused, ChunkError, CTTSError, JobError, RetryLater
 from cluster_tts.job import ProviderSettings
+from cluster_tts.model import Told
+from cluster_tts.providers import openai
 from cluster_tts.providers.http import KEEP_ALIVE_S, Call, Server, most_bytes
 from tests.provider.recorder import Recorder, recording, saying
 
@@ -343,7 +345,7 @@ async def test_a_body_beyond_the_cap_is_not_read_any_further(opened: Opened, tmp
         async with asyncio.timeout(10):
             await ended
     assert (type(error), error.kind, error.receipt.request_id) == (RetryLater, "too_large", "r-1")
-    assert (tmp_path / "body").stat().st_size <= 100_000
+    assert not (tmp_path / "body").exists(), "nor is anything written"
 
 
 async def test_a_body_of_exactly_the_cap_is_taken(recorder: Recorder, opened: Opened, tmp_path: Path) -> None:
@@ -482,3 +484,43 @@ def self_signed(folder: Path) -> Any:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
     return context
+
+
+# -- what answers tell of limits ---------------------------------------------------------------------------------------
+
+LIMITS = {
+    "x-ratelimit-limit-requests": "500",
+    "x-ratelimit-remaining-requests": "0",
+    "x-ratelimit-reset-requests": "6s",
+}
+
+
+async def test_every_answer_tells_of_limits_what_its_headers_say_whether_it_is_a_success_or_not(
+    recorder: Recorder, opened: Opened, tmp_path: Path
+) -> None:
+    server, told = opened(recorder.url), Told(limit_requests=500, remaining_requests=0, reset_requests_s=6.0)
+    recorder.answer = saying(b"RIFF audio", headers=LIMITS)
+    async with server.call(GET) as answer:
+        assert answer.receipt.told == told
+    for status in (400, 401, 429, 500, 503):
+        recorder.answer = saying(b"no", status, headers=LIMITS)
+        failed = await failure(server, tmp_path)
+        assert failed.receipt.told == told
+    assert failed.after_s == 6.0
+    recorder.answer = saying(b"RIFF audio")
+    async with server.call(GET) as answer:
+        assert answer.receipt.told is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "kind"),
+    [("max_parallel_requests", "too_many_at_once"), ("requests", "rate_limited"), ("", "rate_limited")],
+)
+async def test_a_proxy_may_tell_in_a_header_which_of_its_limits_it_was(
+    recorder: Recorder, limit: str, kind: str, tmp_path: Path
+) -> None:
+    recorder.answer = saying(b'{"error":{"message":"m","code":"429"}}', 429, headers={"rate_limit_type": limit})
+    server = Server(ProviderSettings("openai", base_url=recorder.url), recorder.url, openai.TABLE)
+    failed = await failure(server, tmp_path)
+    await server.aclose()
+    assert failed.kind == kind

@@ -1,7 +1,9 @@
 """Predictions over real sockets: what is asked again, what is cancelled, and which outputs are a file."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ from aiohttp import web
 from cluster_tts.errors import AccountRefused, ChunkError, CTTSError, JobError, RetryLater
 from cluster_tts.job import ProviderSettings
 from cluster_tts.model import Receipt, Utterance
-from cluster_tts.providers import replicate
+from cluster_tts.providers import make, replicate
 from cluster_tts.providers.replicate import Replicate
+from tests.provider.conftest import Emulate, job_over
 from tests.provider.recorder import Handler, Recorder, recording, saying
 
 DATA = "data:audio/wav;base64,UklGRg=="
@@ -362,3 +365,115 @@ async def test_a_file_offered_in_the_clear_is_not_fetched_where_the_api_is_not(t
         await voice._fetch("http://127.0.0.1:9/files/1", target, 100)
     assert failed.value.kind == "unexpected_output"
     assert not target.exists()
+
+
+# -- polls are counted apart from creates ------------------------------------------------------------------------------
+
+
+class Passage:
+    """Lets so many pass in any window, first come, first served; notes who passed and what was refused."""
+
+    def __init__(self, most: float = float("inf"), window_s: float = 0.0) -> None:
+        self.passed: list[str] = []
+        self.inside = 0
+        self.refused: list[float | None] = []
+        self._most, self._window_s = most, window_s
+        self._left: deque[float] = deque()
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def __call__(self, name: str) -> AsyncIterator[None]:
+        now = asyncio.get_running_loop().time
+        async with self._turn:
+            if len(self._left) >= self._most:
+                await asyncio.sleep(max(0.0, self._left.popleft() + self._window_s - now()))
+            self._left.append(now())
+        self.passed.append(name)
+        self.inside += 1
+        try:
+            yield
+        except RetryLater as error:
+            self.refused.append(error.after_s)
+            raise
+        finally:
+            self.inside -= 1
+
+
+async def test_every_poll_passes_where_polls_are_counted_and_nothing_else_does(
+    account: Account, voice: Replicate, target: Path, naps: list[float]
+) -> None:
+    passage = voice.passage = Passage()
+    inside: list[tuple[str, int]] = []
+
+    async def script(request: web.Request) -> web.StreamResponse:
+        inside.append((f"{request.method} {request.path}", passage.inside))
+        return await account.script(request)
+
+    account.answer = script
+    account.created = prediction("starting")
+    account.polls = [
+        prediction("starting"),
+        prediction("processing"),
+        prediction("succeeded", f"{account.url}/files/1"),
+    ]
+    await voice.speak(UTTERANCE, target)
+    assert inside == [(CREATE, 0), (POLL, 1), (POLL, 1), (POLL, 1), (FILE, 0)]
+    assert passage.passed == ["polls"] * 3
+    assert passage.refused == []
+
+
+async def test_a_refused_poll_is_told_where_polls_are_counted_and_to_nobody_else(
+    account: Account, voice: Replicate, target: Path, naps: list[float]
+) -> None:
+    passage = voice.passage = Passage()
+    throttled = saying(b'{"detail":"Request was throttled.","status":429,"retry_after":7}', 429)
+    account.created = prediction("starting")
+    account.polls = [throttled, prediction("succeeded", DATA)]
+    receipt = await voice.speak(UTTERANCE, target)
+    assert passage.refused == [7.0]
+    assert passage.passed == ["polls"] * 2, "asked again, it passes again"
+    assert receipt.http_status == 200, "whoever counts creates hears of no refusal"
+
+
+async def test_what_is_cancelled_while_its_poll_waits_leaves_and_cancels_its_prediction(
+    account: Account, voice: Replicate, target: Path, naps: list[float]
+) -> None:
+    waiting = asyncio.Event()
+
+    @asynccontextmanager
+    async def closed(name: str) -> AsyncIterator[None]:
+        waiting.set()
+        await asyncio.Event().wait()
+        yield
+
+    voice.passage = closed
+    account.created = prediction("starting")
+    speaking = asyncio.create_task(voice.speak(UTTERANCE, target))
+    await waiting.wait()
+    speaking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await speaking
+    assert account.sent == [CREATE, CANCEL]
+
+
+@pytest.mark.parametrize("counted", [True, False])
+async def test_polls_that_are_counted_are_not_refused_however_many_predictions_there_are(
+    counted: bool, emulate: Emulate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight predictions, each polled twenty times a second; the account allows ten polls a second, in any half."""
+    monkeypatch.setattr(replicate, "FIRST_POLL_S", 0.05)
+    monkeypatch.setattr(replicate, "LONGEST_POLL_S", 0.05)
+    emulator = await emulate(
+        "replicate", polls_per_minute=600, window_s=0.5, latency_s=0.8, faults={"starting": 1}, retry_after_s=1
+    )
+    voice = make(job_over(emulator).provider)
+    passage = voice.passage = Passage(5, 0.5 + 0.25) if counted else Passage()
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(8):
+                group.create_task(voice.speak(Utterance(f"Sentence {number}."), tmp_path / f"{number}.part"))
+    finally:
+        await voice.aclose()
+    assert emulator.stats()["served"] == 8
+    assert emulator.stats()["polls"] == len(passage.passed)
+    assert (passage.refused == []) is counted

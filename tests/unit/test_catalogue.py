@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cluster_tts import config
-from cluster_tts.catalogue import warnings_of
+from cluster_tts.catalogue import counted_as, family, quota_of_class, warnings_of
 from cluster_tts.config import load, to_yaml
 from cluster_tts.errors import JobError
 from cluster_tts.job import LIMITS, CatalogueSettings, Job, ModelFacts, ProviderSettings, QuotaSettings
@@ -213,6 +213,62 @@ def test_every_published_plan_fits_a_model_and_names_only_what_there_is(name: st
 def test_published_plans_are_those_of_the_providers(settings: str, expected: tuple[float | None, ...]) -> None:
     quota = load(overrides=settings.split(), environ={}).quota
     assert tuple(getattr(quota, limit) for limit in LIMITS) == expected
+
+
+# -- what limits hold for ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("provider.name=openai", "gpt-4o-mini-tts"),
+        ("provider.name=openai provider.model=gpt-4o-mini-tts-2025-12-15", "gpt-4o-mini-tts"),
+        ("provider.name=openai provider.model=tts-1", "tts-1"),
+        ("provider.name=openai provider.model=tts-1-hd", "tts-1-hd"),
+        ("provider.name=openai provider.model=kokoro", "kokoro"),
+        ("provider.name=elevenlabs", ""),
+        ("provider.name=elevenlabs provider.model=eleven_v3", ""),
+        ("provider.name=elevenlabs provider.model=eleven_turbo_v2_5", "flash"),
+        ("provider.name=elevenlabs provider.model=eleven_turbo_v2_5 catalogue.counted_by=account", ""),
+        ("provider.name=cartesia", ""),
+        ("provider.name=replicate", ""),
+        ("provider.name=replicate catalogue.counted_by=model", "minimax/speech-2.6-turbo"),
+        ("provider.name=tone catalogue.counted_by=model", ""),
+    ],
+)
+def test_limits_hold_for_what_the_provider_counts_by(settings: str, expected: str) -> None:
+    job = load(overrides=settings.split(), environ={})
+    assert family(job) == expected
+    assert counted_as(job, "ours") == f"ours {expected}".rstrip()
+
+
+def test_a_class_of_call_is_counted_for_the_account_whatever_the_model() -> None:
+    job = load(overrides=["provider.name=openai"], environ={})
+    assert counted_as(job, "ours", "polls") == "ours polls"
+
+
+def test_a_class_of_call_has_its_own_limits_and_the_rest_of_the_jobs_quota() -> None:
+    given = ["provider.name=replicate", "quota.plan=low_credit", "quota.share=0.5", "quota.max_concurrent_requests=7"]
+    job = load(overrides=given, environ={})
+    polls = quota_of_class(job, "polls")
+    assert (polls.requests_per_minute, polls.max_concurrent_requests, polls.burst) == (3_000, None, None)
+    assert (polls.share, polls.window_s) == (0.5, job.quota.window_s)
+    fewer = load(overrides=[*given, "catalogue.classes.polls.requests_per_minute=300"], environ={})
+    assert quota_of_class(fewer, "polls").requests_per_minute == 300
+    assert quota_of_class(job, "uploads").requests_per_minute is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("catalogue.counted_by=key", "'catalogue.counted_by' is 'key': must be one of account, group, model"),
+        ("catalogue.classes.polls.requests_per_minute=0", "'catalogue.classes.polls.requests_per_minute' is 0"),
+        ("catalogue.classes.polls.request_per_minute=5", "did you mean requests_per_minute or"),
+        ("catalogue.classes.polls=5", "'catalogue.classes.polls' on the command line is 5: it is a section"),
+    ],
+)
+def test_what_limits_hold_for_is_checked_like_the_rest_of_the_catalogue(setting: str, named: str) -> None:
+    assert named in refusal(setting)
 
 
 # -- the end of a model -----------------------------------------------------------------------------------------------

@@ -38,6 +38,10 @@ RPM = (
     "Rate limit reached for gpt-4o-mini-tts on requests per min (RPM): Limit 3, Used 3, Requested 1. "
     "Please try again in 20s."
 )
+AZURE = (
+    "Requests to the Audio_Speech Operation under Azure OpenAI API version 2025-04-01 have exceeded call rate limit of "
+    "your current OpenAI S0 pricing tier. Please retry after 8 seconds."
+)
 THROTTLED = "Request was throttled. Your rate limit for creating predictions is reduced. Your rate limit resets in ~5s."
 NO_MONEY = "You exceeded your current quota"
 CREDITS = "You have 0 credits remaining, while 12 credits are required"
@@ -63,6 +67,13 @@ ANSWERS: list[tuple[str, int, Any, type[Exception], str | None, float | None]] =
         )
     ),
     ("openai", 429, error("Too many", "tokens"), RetryLater, LATER, None),
+    ("openai", 429, error(AZURE, None, "429"), RetryLater, LATER, 8.0),
+    ("openai", 429, error(AZURE, None, "RateLimitReached"), RetryLater, LATER, 8.0),
+    *(("openai", 429, error("Sorry", "rate_limit_error", code), RetryLater, MANY, None) for code in openai.CONCURRENCY),
+    ("openai", 429, error("High concurrency usage of this API", None, "1302"), RetryLater, MANY, None),
+    ("openai", 429, error("Your account is in arrears", None, "1113"), AccountRefused, "no_credit", None),
+    ("openai", 429, {"message": "m", "type": "service_tier_capacity_exceeded", "code": "3505"}, RetryLater, "busy",
+     None),
     ("openai", 500, error("The server had an error", "server_error"), RetryLater, "server_error", None),
     ("openai", 502, b"<html><head><title>502 Bad Gateway</title></head></html>", RetryLater, "server_error", None),
     ("openai", 503, error("busy", "service_unavailable_error", "server_is_overloaded"), RetryLater, "busy", None),
@@ -226,7 +237,14 @@ def test_body_of_any_shape_is_read_as_codes_and_one_line(body: Any, codes: tuple
         ('{"error": {"message": "m"}, "retry_after": 3}', 3.0),
         ('{"retry_after": 0}', 0.0),
         ('{"retry_after": true}', None),
-        ('{"retry_after": "5"}', None),
+        ('{"retry_after": "5"}', 5.0),
+        ('{"retry_after": "1m5s"}', 65.0),
+        ('{"retry_after": "soon"}', None),
+        ('{"retry_after": "soon", "retryAfter": 4}', 4.0),
+        ('{"error": {"retry_after_seconds": 6}}', 6.0),
+        ('{"error": {"retry_after_ms": 1500}}', 1.5),
+        ('{"detail": {"retryAfterMs": "250"}}', 0.25),
+        ('{"retry_after": [5]}', None),
         ('{"retry_after": NaN}', None),
         ('{"retry_after": Infinity}', None),
         (f'{{"retry_after": 1{"0" * 400}}}', None),

@@ -76,7 +76,7 @@ def test_its_own_time_out_is_not_told_as_ours(tmp_path: Path) -> None:
         await asyncio.sleep(1e6)
         return Receipt()
 
-    with pytest.raises(RetryLater, match=r"no answer within 30 s \(provider\.timeout_s\)"):
+    with pytest.raises(RetryLater, match=r"no answer within 30 s \(at most provider\.timeout_s\)"):
         asked(Odd(dawdle), tmp_path / "part")
     with pytest.raises(RetryLater, match="the provider gave up waiting"):
         asked(Odd(TimeoutError()), tmp_path / "part")

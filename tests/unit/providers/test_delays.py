@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from cluster_tts.providers.answers import Said
-from cluster_tts.providers.delays import go_duration_s, named_delay_s
+from cluster_tts.providers.delays import named_delay_s
+from cluster_tts.providers.durations import go_duration_s, seconds_until
 
 NOW = "Sat, 21 Nov 2026 12:00:00 GMT"
 NOTHING = Said((), "")
@@ -32,7 +33,16 @@ def named(headers: Mapping[str, str], message: str = "", after_s: float | None =
         ("1e999", None),
         ("", None),
         ("soon", None),
-        ("7s", None),
+        ("７", None),
+        ("7s", 7.0),
+        ("1m30s", 90.0),
+        ("1795262430", 30.0),
+        ("1795262430000", 30.0),
+        ("1795262400", 0.0),
+        ("2026-11-21T12:00:30Z", 30.0),
+        ("2026-11-21T14:00:30.5+02:00", 30.5),
+        ("2026-11-21T12:00:30", None),
+        ("2026-11-21T99:00:30Z", None),
         ("Sat, 21 Nov 2026 12:00:30 GMT", 30.0),
         ("Sat, 21 Nov 2026 14:00:30 +0200", 30.0),
         ("Saturday, 21-Nov-26 12:01:00 GMT", 60.0),
@@ -49,13 +59,16 @@ def test_retry_after_is_seconds_or_a_date_read_against_the_answers_own_date(valu
 @pytest.mark.parametrize("date", [{}, {"Date": "yesterday"}, {"Date": ""}])
 def test_a_date_without_a_date_to_read_it_against_is_no_delay(date: dict[str, str]) -> None:
     assert named({"Retry-After": "Sat, 21 Nov 2026 12:00:30 GMT", **date}) is None
+    assert named({"Retry-After": "1795262430", **date}) is None
+    assert named({"Retry-After": "2026-11-21T12:00:30Z", **date}) is None
 
 
 @pytest.mark.parametrize(
     ("value", "seconds"), [("1500", 1.5), ("0", 0.0), ("250.5", 0.2505), ("-1", 0.0), ("nan", None), ("1s", None)]
 )
 def test_retry_after_ms_is_milliseconds(value: str, seconds: float | None) -> None:
-    assert named({"retry-after-ms": value}) == (None if seconds is None else pytest.approx(seconds))
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        assert named({name: value}) == (None if seconds is None else pytest.approx(seconds))
 
 
 @pytest.mark.parametrize(
@@ -109,6 +122,16 @@ def test_a_duration_is_never_less_than_nothing(text: str) -> None:
         ("Your rate limit resets in ~5s.", 5.0),
         ("retry after 3s", 3.0),
         ("limit reset in 2h", 7200.0),
+        ("exceeded call rate limit of your current OpenAI S0 pricing tier. Please retry after 8 seconds. Please", 8.0),
+        ("please try again after 1 seconds", 1.0),
+        ("Try again in about 2.5 minutes", 150.0),
+        ("Retry in 1 hour.", 3600.0),
+        ("Please wait 3 secs", 3.0),
+        ("please wait for 30s", 30.0),
+        ("retry after 1500 milliseconds", 1.5),
+        ("RETRY AFTER 1M30S", 90.0),
+        ("try again in 2 months", None),
+        ("try again in 2monkeys", None),
         ("try again in 20", None),
         ("try again in a few minutes", None),
         ("20s", None),
@@ -147,6 +170,15 @@ def limits(requests: tuple[str, str] | None = None, tokens: tuple[str, str] | No
         (limits(requests=("-1", "60")), None),
         ({"x-ratelimit-remaining-requests": "0"}, None),
         ({"x-ratelimit-reset-requests": "5s"}, None),
+        ({"RateLimit": '"a";r=0;t=9, "b";r=4;t=99', "RateLimit-Policy": '"a";q=5;w=10, "b";q=50;w=86400'}, 9.0),
+        ({"RateLimit": '"day";r=0;t=7200', "RateLimit-Policy": '"day";q=50;w=86400'}, 7200.0),
+        ({"RateLimit": '"default";r=0;t=4'}, 4.0),
+        ({"RateLimit": "limit=5, remaining=0, reset=4"}, 4.0),
+        ({"RateLimit-Limit": "5", "RateLimit-Remaining": "0", "RateLimit-Reset": "4"}, 4.0),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1795262430", "Date": NOW}, 30.0),
+        ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1795262430"}, None),
+        ({"X-RateLimit-Limit": "-1", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "30"}, None),
+        ({"X-RateLimit-Remaining": "3", "X-RateLimit-Reset": "30"}, None),
     ],
 )
 def test_resets_count_only_of_limits_of_which_nothing_remains(headers: dict[str, str], seconds: float | None) -> None:
@@ -167,3 +199,10 @@ def test_a_spelling_that_is_none_lets_the_next_speak() -> None:
     assert named({"retry-after-ms": "x", "Retry-After": "soon"}, "try again in 4s") == 4.0
     assert named({"retry-after-ms": "inf", "Retry-After": "2"}) == 2.0
     assert named_delay_s({}, NOTHING) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet="0123456789.:-+eTZhms ,GMTNov", max_size=30), st.sampled_from([None, NOW, "x"]))
+def test_no_spelling_of_a_time_is_beyond_reading(text: str, date: str | None) -> None:
+    found = seconds_until(text, date)
+    assert found is None or isinstance(found, float)
