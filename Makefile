@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-unit test-ray check bench clean
+.PHONY: demo test test-unit test-ray check bench bench-quota bench-ancestors clean
 
 demo: $(STAMP)          ## speak the sample documents on Ray with the embedded voice
 	$(BIN)/cluster-tts run samples --out out/demo
@@ -29,6 +29,13 @@ bench: $(STAMP)         ## ratios measured within one run; takes minutes
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/joining.py
 	$(BIN)/python benchmarks/emulator.py
+
+bench-quota: $(STAMP)   ## never refused, never idle, counted at the emulator; 25 minutes
+	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'  # without the peer its rows say so
+	$(BIN)/python benchmarks/quota.py
+
+bench-ancestors: $(STAMP)  ## the five ancestors' own tables: theirs, the ideal, ours
+	$(BIN)/python benchmarks/ancestors.py
 
 $(STAMP): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' here; give another by 'make PYTHON=python3.12 ...'"; exit 1; }

@@ -10,16 +10,22 @@ Read the package in the order in which the data goes:
     catalogue    what providers publish: limits, plans, models that end
     keys         API keys, in memory only
     documents/   find and read texts                    -> Paragraph
+    balance      chunks that keep so many places busy to the same moment
     chunking     cut at sentences, never over the limit -> Chunk
-    prices, forecast   what speech costs, how long it takes at the least
+    context      what is read out around it
+    prices, forecast   what speech costs and can cost, how long it takes: the quota, simulated
     workload     what a run has to do                   -> Plan
     planning     documents read and cut, against what is there already
+    missing      what a run has not made when it ends
     task_queue   what waits, what is lent, what is done
-    quota        what an account may be asked
-    limiter      the one gate in front of an account; gates is a worker's side of it
+    quota/       the account, as arithmetic: limits, what is learned of them, whose turn it is, what may be spent
+    limiter/     the one gate in front of it; gates is a worker's side, state_file where limiters meet
     providers/   voices; http is the wire, answers what comes back over it means
     decoding, containers/, plausibility, checking   audio that is believed, and why
+    staffing     how many workers, and how many clips each makes at once
     patience     how often and how soon again
+    timeouts     how long an answer may take
+    attempts     what is told of an attempt
     synthesis    one clip's way, and the only retries   -> Outcome
     worker       borrow, make so many at once, report
     clips        files named by what decides their sound
@@ -27,14 +33,16 @@ Read the package in the order in which the data goes:
     completion   which documents are whole
     joining      one document's joining as something that can be sent
     stitching    clips in order to one file a document
-    report       the record in numbers
+    report, report_page   the record in numbers; as a page
+    gauge        how much of the quota a run used, and what there is to say of it
+    reservations, spending   what may have been paid, however a run ends; what a budget leaves
     record       what is written while a run goes on
-    pipeline     the whole run over a crew
+    pipeline     the whole run over a crew; watching keeps an eye on its quota, progress is how it stands
     local        LocalCrew: one process
     cluster/     RayCrew: a pool of actors
     workspace    OUT as a place to work in
     commands     what each command does
-    api, cli, display   how people and programs call it
+    api, cli, display, live   how people and programs call it, and what they see
     emulator/    local servers that answer as the providers do, to rehearse with
 """
 

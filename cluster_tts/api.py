@@ -16,8 +16,8 @@ from cluster_tts.chunking import Room
 from cluster_tts.clips import Clips
 from cluster_tts.commands import Result, plan_job, run_job
 from cluster_tts.errors import ChunkError, JobError
-from cluster_tts.gates import OpenGate
 from cluster_tts.job import Job
+from cluster_tts.limiter.gates import OpenGate
 from cluster_tts.model import Clip, Status
 from cluster_tts.providers import make as make_provider
 from cluster_tts.synthesis import Synthesis

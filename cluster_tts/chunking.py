@@ -1,18 +1,19 @@
 """From paragraphs to chunks: cut at sentences, never over the limit, nothing lost, nothing doubled.
 
 Equal input gives equal chunks. After an edit the cuts of an earlier plan are kept wherever they still fit, so that
-one changed sentence buys one chunk. A chunk never crosses a paragraph unless ``join_paragraphs`` asks for it.
+one changed sentence buys one chunk. A chunk never crosses a paragraph unless ``join_paragraphs`` asks for it, and is
+made shorter than it might be only where ``balance`` asks for it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
-from typing import Protocol, TypeVar
 
 import regex
 from sentencex import segment
 
+from cluster_tts.balance import MOST_ROUNDS, Sizes, balanced
 from cluster_tts.job import ChunkingSettings, ModelFacts
 from cluster_tts.model import Chunk, Paragraph
 
@@ -82,67 +83,64 @@ def chunk(
     """
     room = Room.of(settings, model)
     cutter = Cutter(room, settings.language, earlier)
+    together = settings.join_paragraphs
     index = 0
-    for number, text in _joined(paragraphs, room) if settings.join_paragraphs else _single(paragraphs):
-        for piece in cutter.cut(text):
+    for number, text, cutting in _balanced(paragraphs, cutter, together, settings.balance):
+        for piece in cutter.cut(text, cutting):
             spoken = piece.strip()
             if spoken:
                 yield Chunk(document, index, number, spoken)
                 index += 1
 
 
-class Spoken(Protocol):
-    """A chunk, planned or not."""
+def _balanced(
+    paragraphs: Iterable[Paragraph], cutter: "Cutter", together: bool, places: int | None
+) -> Iterator[tuple[int, str, Sequence[int]]]:
+    """As ``_texts``, with the atoms after which to cut so that so many places are busy to the same moment; none: full.
 
-    @property
-    def text(self) -> str: ...
-
-
-S = TypeVar("S", bound=Spoken)
-
-
-def in_context(chunks: Iterable[S], characters: int) -> Iterator[tuple[S, str, str]]:
-    """Each chunk of a document with the end of the one before it and the beginning of the one after it.
-
-    Of either at most so many characters, whole words where there are words. Holds three chunks, not the document.
+    A document too long for this to matter is not held to find it out.
     """
-    before, here = "", None
-    for after in chain(chunks, [None]):
-        if here is not None:
-            yield here, before, _beginning(after.text, characters) if after is not None else ""
-            before = _end(here.text, characters)
-        here = after
+    room, coming = cutter.room, iter(paragraphs)
+    held: list[Paragraph] = []
+    share = 0.0
+    for paragraph in coming:
+        held.append(paragraph)
+        share += room.share_of(paragraph.text)
+        if places is None or share > MOST_ROUNDS * places:
+            for number, text in _texts(chain(held, coming), room, together):
+                yield number, text, ()
+            return
+    known: dict[str, Sizes] = {}  # what must stay whole does not depend on how full requests are
+
+    def atoms(text: str) -> Sizes:
+        if text not in known:
+            known[text] = [room.share_of(atom) for atom in cutter.atoms(text)]
+        return known[text]
+
+    def texts_at(limit: float) -> list[Sizes]:
+        return [atoms(text) for _, text in _texts(held, room, together, limit)]
+
+    limit, cuttings = balanced(texts_at, places or 1)
+    for (number, text), cutting in zip(_texts(held, room, together, limit), cuttings, strict=True):
+        yield number, text, cutting
 
 
-def _beginning(text: str, characters: int) -> str:
-    part = text[:characters]
-    if len(text) <= characters or not part or text[characters].isspace() or part[-1].isspace():
-        return part.strip()
-    return part.rsplit(None, 1)[0]
+def _texts(
+    paragraphs: Iterable[Paragraph], room: Room, together: bool, limit: float = 1.0
+) -> Iterator[tuple[int, str]]:
+    """What is cut by itself: paragraphs with their numbers, or (``together``) as many to a text as may share one."""
+    return _joined(paragraphs, room, limit) if together else ((n, p.text) for n, p in enumerate(paragraphs))
 
 
-def _end(text: str, characters: int) -> str:
-    part = text[max(0, len(text) - characters) :]
-    if len(text) <= characters or not part or text[-characters - 1].isspace() or part[0].isspace():
-        return part.strip()
-    return part.split(None, 1)[-1]
-
-
-def _single(paragraphs: Iterable[Paragraph]) -> Iterator[tuple[int, str]]:
-    """Paragraphs with their numbers."""
-    for number, paragraph in enumerate(paragraphs):
-        yield number, paragraph.text
-
-
-def _joined(paragraphs: Iterable[Paragraph], room: Room) -> Iterator[tuple[int, str]]:
-    """Paragraphs with their numbers, as many to a text as one request can carry."""
+def _joined(paragraphs: Iterable[Paragraph], room: Room, limit: float) -> Iterator[tuple[int, str]]:
+    """Paragraphs with their numbers, as many to a text as make a request so full."""
     waiting: tuple[int, str] | None = None
     for number, paragraph in enumerate(paragraphs):
         if waiting is None:
             waiting = number, paragraph.text
             continue
         together = f"{waiting[1]}\n{paragraph.text}"
-        if room.holds(together):
+        if room.share_of(together) <= limit:
             waiting = waiting[0], together
         else:
             yield waiting
@@ -162,32 +160,43 @@ class Cutter:
             if KEPT_FROM <= room.share_of(text) <= 1:
                 self._earlier.setdefault(text[:PREFIX], []).append(text)
 
-    def cut(self, text: str) -> list[str]:
+    def cut(self, text: str, cutting: Sequence[int] = ()) -> list[str]:
         """Slices of ``text``, white space included, that put together give it back.
 
         Sentences are packed greedily; a sentence that is too long is cut at clause marks, then at spaces, then between
-        graphemes, and only where one grapheme alone is too long inside it.
+        graphemes, and only where one grapheme alone is too long inside it. After the atoms
+        that ``cutting`` names a piece ends although there is room for more.
         """
-        if not self._earlier and self.room.holds(text):
+        if not self._earlier and len(cutting) < 2 and self.room.holds(text):
             return [text]
-        atoms = _glue_signs(list(self._atoms(text)), self.room)
+        atoms = self.atoms(text)
         ends = list(accumulate(map(len, atoms)))
+        stops = frozenset(cutting)
         pieces: list[str] = []
         start = first = 0
         while first < len(atoms):
-            last = self._earlier_end(text, start, ends, first) or self._packed_end(text, start, ends, first)
+            last = self._earlier_end(text, start, ends, first) or self._packed_end(text, start, ends, first, stops)
             pieces.append(text[start : ends[last - 1]])
             start, first = ends[last - 1], last
         return pieces
 
-    def _packed_end(self, text: str, start: int, ends: list[int], first: int) -> int:
-        """How many atoms are used up once as many as fit are packed, stopping where an earlier piece begins."""
+    def atoms(self, text: str) -> list[str]:
+        """The pieces of ``text`` that packing works with."""
+        return _glue_signs(list(self._atoms(text)), self.room)
+
+    def _packed_end(self, text: str, start: int, ends: list[int], first: int, stops: frozenset[int]) -> int:
+        """How many atoms are used up once as many as fit are packed, stopping where an earlier piece begins, else at
+        the first of ``stops``: between two pieces that are kept, one takes what is left."""
         last = first + 1
+        stop = last if last in stops else None
         while last < len(ends) and self.room.holds(text[start : ends[last]].rstrip()):
-            if self._earlier_end(text, ends[last - 1], ends, last):
+            if stop is not None and not self._earlier:
                 break
+            if self._earlier_end(text, ends[last - 1], ends, last):
+                return last
             last += 1
-        return last
+            stop = stop or (last if last in stops else None)
+        return stop or last
 
     def _earlier_end(self, text: str, start: int, ends: list[int], first: int) -> int | None:
         """How many atoms are used up by an earlier piece that stands at ``start`` and ends where an atom does."""

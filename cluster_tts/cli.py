@@ -232,7 +232,8 @@ def _run_watched(job: "Job", sources: list[str], options: "RunOptions") -> "Resu
 
     from cluster_tts.catalogue import warnings_of
     from cluster_tts.commands import run_job
-    from cluster_tts.display import PlainConsole, shown
+    from cluster_tts.display import PlainConsole
+    from cluster_tts.live import shown
 
     for warning in warnings_of(job, datetime.now(UTC).date()):
         _say_error(warning)

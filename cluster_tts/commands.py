@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,13 +27,19 @@ from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder, join
 from cluster_tts.local import LocalCrew
 from cluster_tts.manifest import DocumentRow, Manifest
-from cluster_tts.model import Document, Outcome
-from cluster_tts.pipeline import Crew, Progress, Run, as_incomplete, as_whole
+from cluster_tts.missing import missing_of, missing_told
+from cluster_tts.model import Document, Outcome, Purse
+from cluster_tts.pipeline import Crew, Run, as_incomplete, as_whole
 from cluster_tts.planning import make_plan, plan_of_manifest
+from cluster_tts.progress import Progress
 from cluster_tts.providers import make as make_provider
+from cluster_tts.providers import provider_class
+from cluster_tts.quota.limits import Limits
 from cluster_tts.record import Record, failures, line, read_report, write_report, write_whole
 from cluster_tts.report import Report, Totals, note_failure
-from cluster_tts.workload import Plan, Summary, summarise
+from cluster_tts.reservations import Reservations, close_dead
+from cluster_tts.spending import purse_of, refuse_budget, refuse_empty
+from cluster_tts.workload import Plan, Summary, course_of, summarise
 from cluster_tts.workspace import clear_document, log_file, make_room, resumable, run_id, storage
 
 if TYPE_CHECKING:
@@ -82,6 +88,7 @@ async def run_job(
             raise JobError(f"nothing has failed yet: '{job.out}' holds no run; leave out --retry-failed")
         found = documents.find(sources)
         make_provider(job.provider)  # an unknown voice is told now, not by a worker later
+        refuse_budget(job)
         if not _joins_cluster(job):  # whose nodes may hold the key that this machine does not
             keys.require(job.provider)
         make_room(job)
@@ -103,21 +110,29 @@ async def run_job(
 async def _run(job: Job, found: Sequence[Document], record: Record, stop: asyncio.Event, options: RunOptions) -> Plan:
     """Plan, speak and join, over whichever crew it takes; the crew is gone afterwards, whatever happens."""
     manifest = record.manifest
-    pool = _pool(job)
+    close_dead(manifest.folder)
+    purse = await asyncio.to_thread(purse_of, job, manifest)
+    pool = _pool(job, purse)
     crew: Crew | None = None
     # Ray takes seconds to start. A new OUT has surely something to speak, so reading and cutting go on meanwhile;
     # in one that is not new the plan may well say that nothing is left to do.
     hiring = asyncio.create_task(pool.hire()) if pool is not None and not manifest.exists else None
     try:
         plan = await asyncio.to_thread(_record_plan, job, found, manifest, options)
-        record.rows = plan.rows
-        with resumable(job.out_dir):
+        record.rows, record.locations = plan.rows, plan.locations
+        record.purse, record.gauge.named = purse, Limits.of(job.quota)
+        if not options.retry_failed:  # of what failed before it is not known how much is left of it
+            record.gauge.course = await asyncio.to_thread(course_of, plan, job)
+        with resumable(job.out_dir), missing_told(job, plan, record):
             record.flush("running", None)
+            if plan.needs_speech and not provider_class(job.provider.name).embedded:
+                refuse_empty(job, purse)
+                record.reservations = Reservations(manifest.folder, manifest.run_id, job)
             if pool is not None and plan.needs_speech:
                 await (hiring or pool.hire())
                 crew = pool
             else:
-                crew = LocalCrew(job)
+                crew = LocalCrew(job, purse=purse)
             await Run(job, plan, record, crew, options.watch).until_done(stop, GRACE_S)
         return plan
     finally:
@@ -135,7 +150,7 @@ def plan_job(job: Job, sources: Sequence[str], fresh: bool = False) -> Summary:
     make_provider(job.provider)
     manifest = Manifest(job.out_dir / "manifest")
     with storage(job.out_dir):
-        return summarise(make_plan(job, found, manifest, fresh=fresh), job)
+        return summarise(make_plan(job, found, manifest, fresh=fresh), job, purse=purse_of(job, manifest))
 
 
 def stitch_out(out: Path, settings: Sequence[str], files: Sequence[str | Path] = ()) -> Result:
@@ -205,17 +220,19 @@ def status_of(out: Path) -> Report:
         heartbeat=str(last.get("heartbeat", now)),
         message=last.get("message"),
         totals=totals.as_dict(float(last.get("totals", {}).get("run_s", 0.0))),
-        documents=tuple(map(line, rows.values())),
+        documents=tuple(line(row, totals.by_document.get(row.document)) for row in rows.values()),
         failures=tuple(failures(failed, rows.values(), manifest.plans())),
+        missing=last.get("missing"),
+        quota=last.get("quota"),
     )
 
 
-def _pool(job: Job) -> "RayCrew | None":
+def _pool(job: Job, purse: Purse) -> "RayCrew | None":
     if job.engine != "ray":
         return None
     from cluster_tts.cluster.crew import RayCrew  # planning and the local engine never pay for importing Ray
 
-    return RayCrew(job)
+    return RayCrew(job, purse=purse)
 
 
 def _joins_cluster(job: Job) -> bool:
@@ -268,8 +285,8 @@ def _ending(error: BaseException) -> tuple[str, int, str]:
 
 
 def _finish(job: Job, plan: Plan, record: Record, status: str, exit_code: int, message: str | None) -> Result:
-    missing = failures(record.failed, plan.rows.values(), plan.locations)
-    report = record.flush(status, exit_code, message, missing)
+    record.locations, record.missing = plan.locations, asdict(missing_of(plan, job))
+    report = record.flush(status, exit_code, message)
     log.info("ended %s, exit code %d%s", status, exit_code, f": {message}" if message else "")
     return Result(job.out_dir, exit_code, report)
 

@@ -25,7 +25,8 @@ ENV_PREFIX = "CLUSTER_TTS_"
 ENV_OTHER = {"CLUSTER_TTS_STATE_DIR"}  # of this program, but no settings
 MOST_NAMED = 12  # keys in one message
 NO_TEXT, NOT_BARE = ("", "null", "~"), ("'", '"', "[", "{")
-TABLES = {"catalogue.models", "catalogue.plans", "catalogue.plans.*.groups"}  # whose entries have names of their own
+# whose entries have names of their own
+TABLES = {"catalogue.models", "catalogue.plans", "catalogue.plans.*.groups", "catalogue.classes"}
 FREE = {"provider.options", "provider.inputs", "catalogue.models.*.inputs"}  # whose content is the provider's
 
 
@@ -274,9 +275,8 @@ def _environment(environ: Mapping[str, str]) -> Iterator[tuple[DictConfig, str]]
 def _every_setting() -> DictConfig:
     """A configuration that has every setting once; ``*`` stands for the names in tables."""
     plans = {"*": PlanFacts(groups={"*": LimitFacts()})}
-    return cast(
-        DictConfig, OmegaConf.structured(Job(catalogue=CatalogueSettings(models={"*": ModelFacts()}, plans=plans)))
-    )
+    catalogue = CatalogueSettings(models={"*": ModelFacts()}, plans=plans, classes={"*": LimitFacts()})
+    return cast(DictConfig, OmegaConf.structured(Job(catalogue=catalogue)))
 
 
 def _known(kind: str) -> Any:

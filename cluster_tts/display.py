@@ -1,30 +1,23 @@
-"""What people see: plans and reports as tables, a run as a live display on a terminal, as plain lines elsewhere."""
+"""What people see: plans, voices and reports as tables and lines. A run that goes on is shown by ``live``."""
 
-import math
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.live import Live
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
-from rich.text import Text
 
-from cluster_tts.report import clock
+from cluster_tts.errors import EXIT_INCOMPLETE, EXIT_OK
+from cluster_tts.gauge import used_line
+from cluster_tts.prices import dollars
+from cluster_tts.report import clock, percent
 
 if TYPE_CHECKING:
     from cluster_tts.model import Voice
-    from cluster_tts.pipeline import Progress
     from cluster_tts.report import Report
-    from cluster_tts.workload import PlanSummary, Summary
+    from cluster_tts.workload import BudgetSummary, PlanSummary, Summary
 
-PLAIN_EVERY_S = 5.0
-SETTLE_S = 3.0  # a rate measured over less says nothing, nor does an ETA made of it
 MOST_LINES = 20  # of a kind; the report has all
 UNIT_NAMES = {"codepoint": "characters", "utf16": "UTF-16 units", "byte": "bytes"}
 UNWRAPPED = 10_000  # columns where there is no terminal to wrap for
@@ -77,6 +70,8 @@ def show_plan(summary: "Summary") -> None:
     if summary.requests_to_speak:
         for line in cost_lines(summary):
             console.say(line)
+        for budget in summary.budgets:
+            console.say(budget_line(budget))
         if summary.plans:
             console.print(_plans_table(summary))
     for line in (*summary.notes, *(f"warning: {warning}" for warning in summary.warnings)):
@@ -95,11 +90,19 @@ def cost_lines(summary: "Summary") -> Iterator[str]:
         asked = f"{summary.requests_to_speak:,} requests"
         if summary.unit != "codepoint":
             asked += f" with {summary.units_to_speak:,} {UNIT_NAMES[summary.unit]}"
-        yield f"time: at least {clock(summary.time_s)} at this quota, for {asked}"
+        yield f"time: about {clock(summary.time_s)} at this quota, for {asked}"
 
 
-def dollars(usd: float) -> str:
-    return "<$0.01" if 0 < usd < 0.01 else f"${usd:,.2f}"
+def budget_line(budget: "BudgetSummary") -> str:
+    """What is left of a budget, and whether it will do."""
+    amount = dollars if budget.unit == "usd" else "{:,.0f} characters".format
+    if budget.left <= 0:
+        return f"budget: nothing is left of {amount(budget.budget)}: a run would be refused"
+    left = f"{amount(budget.left)} of {amount(budget.budget)}" if budget.left < budget.budget else amount(budget.left)
+    if budget.covers is None:
+        return f"budget: {left} left"
+    will_do = "enough" if budget.covers >= 1 else f"covers about {budget.covers:.0%} of it"
+    return f"budget: {left} left, {will_do}"
 
 
 def _plans_table(summary: "Summary") -> Table:
@@ -154,6 +157,8 @@ def show_outcome(report: "Report", console: PlainConsole, out: Path | None = Non
         f"failed {totals['failed']}, tried again {totals['retried']}; {clock(totals['run_s'])} of work"
         + (f"; about {dollars(totals['cost_usd'])}" if totals["cost_usd"] else "")
     )
+    for told in quota_lines(report):
+        console.say(told)
     lacking = [line for line in report.documents if line.status in ("incomplete", "unreadable")]
     _say_bad(console, [(line.name, line.status, line.error or f"{line.missing} clips missing") for line in lacking])
     for failure in report.failures[:MOST_LINES]:
@@ -166,6 +171,23 @@ def show_outcome(report: "Report", console: PlainConsole, out: Path | None = Non
         console.say(f"the last sign of life was at {report.heartbeat}: if that is long ago, run again to continue")
     if out is not None:
         console.say(f"audio, manifest and report: {out}")
+
+
+def quota_lines(report: "Report") -> Iterator[str]:
+    """What was made of the quota, what was learned of it, and whether the forecast was right; nothing where nobody's
+    was needed."""
+    quota, totals = report.quota or {}, report.totals
+    parts, asked = [used] if (used := used_line(quota)) else [], totals.get("requests", 0)
+    if quota and asked:
+        parts.append(f"{totals['refused']:,} of {asked:,} requests refused ({percent(totals['share_refused'])})")
+    predicted, took = quota.get("predicted_s"), quota.get("run_s")
+    if predicted is not None and took is not None and report.exit_code in (EXIT_OK, EXIT_INCOMPLETE):
+        parts.append(f"predicted {clock(predicted)}, took {clock(took)}")
+    if parts:
+        yield f"quota: {'; '.join(parts)}"
+    if learned := quota.get("learned"):
+        settings = " ".join(f"quota.{name}={value:.10g}" for name, value in learned.items())
+        yield f"learned: {settings} (as a file for -c: learned.yaml)"
 
 
 def _table(numbers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -182,85 +204,3 @@ def _say_bad(console: PlainConsole, documents: Sequence[tuple[str, str, str | No
         console.say(f"  {name} is {status}: {error}")
     if len(documents) > MOST_LINES:
         console.say(f"  and {len(documents) - MOST_LINES:,} more such documents")
-
-
-class Pace:
-    """Turns progress into rate and time left. Measured from the first clip, for starting up is not speaking."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._first: tuple[float, Progress] | None = None
-
-    def __call__(self, progress: "Progress") -> tuple[float | None, float | None]:
-        """Characters a second and seconds left; None while neither is known."""
-        if self._first is None:
-            if _made(progress) == 0:
-                return None, None
-            self._first = self._now(), progress
-        since, first = self._now() - self._first[0], self._first[1]
-        made = _made(progress) - _made(first)
-        if since < SETTLE_S or made <= 0:
-            return None, None
-        left = progress.clips - _made(progress)
-        return (progress.characters - first.characters) / since, left * since / made
-
-
-def plain_line(progress: "Progress", pace: tuple[float | None, float | None]) -> str:
-    """One line for a log."""
-    return (
-        f"documents {progress.documents_whole}/{progress.documents}, clips {_made(progress)}/{progress.clips}, "
-        f"{status_line(progress, pace)}"
-    )
-
-
-def status_line(progress: "Progress", pace: tuple[float | None, float | None]) -> str:
-    """What the bars do not tell."""
-    rate, left = pace
-    parts = [f"audio {clock(progress.audio_s)}", f"in flight {progress.in_flight}"]
-    if progress.failed:
-        parts.append(f"failed {progress.failed}")
-    if progress.joining:
-        parts.append(f"joining {progress.joining}")
-    if rate is not None:
-        parts.append(f"{rate:,.0f} characters/s")
-    if left is not None and left > 0:
-        parts.append(f"ETA {clock(left)}")
-    return ", ".join(parts)
-
-
-@contextmanager
-def shown(console: Console, now: Callable[[], float] = time.monotonic) -> Iterator[Callable[["Progress"], None]]:
-    """A function to show progress with, for as long as the block lasts."""
-    pace = Pace(now)
-    if console.is_terminal:
-        bars = Bars(
-            TextColumn("{task.description:<9}"), BarColumn(bar_width=None), TaskProgressColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"), expand=True, console=console,
-        )  # fmt: skip
-        documents, clips = bars.add_task("documents", total=None), bars.add_task("clips", total=None)
-
-        def show(progress: "Progress") -> None:
-            bars.update(documents, total=progress.documents, completed=progress.documents_whole)
-            bars.update(clips, total=progress.clips, completed=_made(progress))
-            grid = Table.grid(expand=True)
-            grid.add_row(bars)
-            grid.add_row(Text(status_line(progress, pace(progress)), style="dim"))
-            live.update(grid)
-
-        with Live("starting ...", console=console, refresh_per_second=4, transient=True) as live:
-            yield show
-        return
-    shown_at = -math.inf
-
-    def say(progress: "Progress") -> None:
-        nonlocal shown_at
-        current = pace(progress)
-        if progress.clips and now() - shown_at >= PLAIN_EVERY_S:
-            shown_at = now()
-            console.print(plain_line(progress, current), soft_wrap=True, highlight=False, markup=False)
-
-    yield say
-
-
-def _made(progress: "Progress") -> int:
-    return progress.spoken + progress.found + progress.failed

@@ -8,9 +8,8 @@ from typing import Any
 ENGINES = ("ray", "local")
 DOCUMENT_FORMATS = ("wav", "flac", "mp3")
 HEADERLESS = ("raw", "pcm", "ulaw", "alaw")
-REMOTE_SLOTS = 16  # requests of one worker in flight, where ``workers.slots`` says nothing
-MOST_REMOTE_WORKERS = 8  # processes that only wait for a server: one is enough for hundreds of requests a second
 UNITS = ("codepoint", "utf16", "byte")
+COUNTED_BY = ("account", "group", "model")
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,15 @@ class QuotaSettings:
     window_s: float = 60.0
     guard_ms: float = 100.0
     burst: int | None = None
+    burst_characters: int | None = None
+    adaptive: bool = True
+    max_unknown: int = 32
     account: str | None = None
     share: float = 1.0
+    weight: float = 1.0
     patience_s: float = 900.0
+    budget_usd: float | None = None
+    budget_characters: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,13 +97,21 @@ class PlanFacts(LimitFacts):
 
 @dataclass(frozen=True)
 class CatalogueSettings:
-    """What a provider publishes, from ``conf/provider``. Every figure can be corrected like any other setting."""
+    """What a provider publishes, from ``conf/provider``. Every figure can be corrected like any other setting.
+
+    ``counted_by`` is what the limits of a plan hold for, each by itself: the ``account`` as a whole, each ``group`` of
+    models (those without one are a group too), or each ``model`` (those of one group together). ``classes`` are calls
+    that count against limits of the account apart from requests to speak, by the name that the provider's client has
+    for them.
+    """
 
     read_on: str | None = None  # the day on which prices and limits were read: YYYY-MM-DD
     latency_s: float = 1.0  # of a request, on top of
     latency_s_per_character: float = 0.01  # both for forecasts only
     models: dict[str, ModelFacts] = field(default_factory=dict)
     plans: dict[str, PlanFacts] = field(default_factory=dict)
+    classes: dict[str, LimitFacts] = field(default_factory=dict)
+    counted_by: str = "account"
 
 
 @dataclass(frozen=True)
@@ -111,6 +124,7 @@ class ChunkingSettings:
     max_characters: int = 400
     join_paragraphs: bool = False
     context_characters: int = 0
+    balance: int | None = None
     language: str = "en"
 
 

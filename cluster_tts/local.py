@@ -2,16 +2,20 @@
 
 import asyncio
 import os
+import secrets
 from collections.abc import Sequence
 
-from cluster_tts.job import REMOTE_SLOTS, Job
+from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder, join
-from cluster_tts.limiter import Limiter
-from cluster_tts.model import Clip, Outcome
+from cluster_tts.limiter.limiter import Limiter
+from cluster_tts.limiter.state_file import state_folder
+from cluster_tts.model import Clip, Outcome, Purse
 from cluster_tts.providers import provider_class
+from cluster_tts.quota.limits import Standing
+from cluster_tts.staffing import staff
 from cluster_tts.stitching import Joined
 from cluster_tts.task_queue import Ledger, Loans, TaskQueue
-from cluster_tts.worker import LEASE_S, make_worker
+from cluster_tts.worker import LEASE_S, Hire, make_worker
 
 
 class LocalTasks:
@@ -29,21 +33,24 @@ class LocalCrew:
 
     joiners = 1
 
-    def __init__(self, job: Job) -> None:
-        embedded = provider_class(job.provider.name).embedded
-        automatic = (os.cpu_count() or 1) if embedded else REMOTE_SLOTS
-        slots = job.workers.slots if isinstance(job.workers.slots, int) else automatic
+    def __init__(self, job: Job, purse: Purse = Purse()) -> None:
+        slots = staff(job, provider_class(job.provider.name).embedded, os.cpu_count() or 1).slots
         self.backlog = max(64, 4 * slots)
         self._queue = TaskQueue(LEASE_S)
-        self._worker = make_worker(job, "local", slots, LocalTasks(self._queue), Limiter())
+        self._limiter = Limiter(state_folder())
+        self._hire = Hire(secrets.token_hex(4), f"local-{os.getpid()}", slots, purse)
+        self._worker = make_worker(job, self._hire, LocalTasks(self._queue), self._limiter)
         self._working: asyncio.Task[None] | None = None
 
-    async def exchange(self, clips: Sequence[Clip]) -> Ledger:
+    async def exchange(self, clips: Sequence[Clip], last: bool) -> Ledger:
         if self._working is None:
             self._working = asyncio.create_task(self._worker.run())
         if self._working.done():
             self._working.result()
-        return self._queue.exchange(clips)
+        return self._queue.exchange(clips, last=last)
+
+    async def standing(self) -> Standing | None:
+        return self._limiter.standing(self._hire.run)
 
     async def join(self, order: JoinOrder) -> Joined:
         return await asyncio.to_thread(join, order)
@@ -59,3 +66,4 @@ class LocalCrew:
         if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
+        await self._limiter.aclose()

@@ -86,11 +86,70 @@ class WireFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What the headers of an answer say of its account's limits, per minute; None: not said.
+
+    ``remaining`` may be asked at once; ``reset`` is how long until it is as if nothing had been asked; ``characters``
+    are in the unit of the model.
+    """
+
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    reset_requests_s: float | None = None
+    limit_characters: int | None = None
+    remaining_characters: int | None = None
+    reset_characters_s: float | None = None
+    in_flight: int | None = None
+    most_in_flight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What one request may take of its account.
+
+    ``units`` of text count against the limits; ``characters`` and ``usd`` are the most that it may cost, and are
+    reserved of the run's purse until the answer settles them.
+    """
+
+    units: int
+    characters: int = 0
+    usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """What a run may still spend when it starts (``quota.budget_usd``, ``quota.budget_characters``); None: no bound."""
+
+    usd: float | None = None
+    characters: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What came of one request, for whoever guards its account.
+
+    ``kind`` is empty for speech that was believed, else the kind of the error. What was charged is None where the
+    provider does not say: then what was reserved stays spent.
+    """
+
+    request: int
+    kind: str = ""
+    after_s: float | None = None
+    told: Told | None = None
+    units: int = 0
+    latency_s: float = 0.0
+    sent_after_s: float = 0.0
+    billed_characters: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What a provider tells of one answered request; the audio itself is in the file it was given.
 
     ``speed`` is how much faster than usual it was asked to speak, ``wire`` what it was asked to send (None: the
-    provider wrote the file itself), ``machine_s`` how long a machine worked where that is what is paid.
+    provider wrote the file itself), ``machine_s`` how long a machine worked where that is what is paid, ``told`` what
+    it says of the account's limits, ``sent_after_s`` how long it took until the request was on its way.
     """
 
     billed_characters: int | None = None
@@ -100,6 +159,8 @@ class Receipt:
     http_status: int | None = None
     wire: WireFormat | None = None
     speed: float = 1.0
+    told: Told | None = None
+    sent_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ LONGEST_WAIT_FOR_A_PLACE_S = 4.0  # one's own requests end every few seconds, an
 UNREACHABLE, GATE = "unreachable", "gate"
 
 
-def pause_s(error: RetryLater, tries: int) -> float:
+def pause_s(kind: str, after_s: float | None, tries: int) -> float:
     """Seconds to wait after the ``tries``-th attempt in a row that ended like this: those that the server names, else
     1, 2, 4 … 60 s."""
-    if error.after_s is not None:
-        return max(LEAST_PAUSE_S, error.after_s)
-    pause = min(LONGEST_PAUSE_S, 2.0 ** (min(tries, 10) - 1) * (BUSY_FACTOR if error.kind == "busy" else 1.0))
-    return min(pause, LONGEST_WAIT_FOR_A_PLACE_S) if error.kind == "too_many_at_once" else pause
+    if after_s is not None:
+        return max(LEAST_PAUSE_S, after_s)
+    pause = min(LONGEST_PAUSE_S, 2.0 ** (min(tries, 10) - 1) * (BUSY_FACTOR if kind == "busy" else 1.0))
+    return min(pause, LONGEST_WAIT_FOR_A_PLACE_S) if kind == "too_many_at_once" else pause
 
 
 class Patience:

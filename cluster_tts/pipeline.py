@@ -9,20 +9,23 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
 from cluster_tts.clips import Clips, digest
-from cluster_tts.errors import DamagedClips, JobError
+from cluster_tts.errors import AccountRefused, DamagedClips, JobError
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
 from cluster_tts.manifest import DocumentRow
 from cluster_tts.model import Clip, Outcome, Status
+from cluster_tts.progress import Progress
+from cluster_tts.quota.limits import Standing
 from cluster_tts.record import Record
 from cluster_tts.stitching import Joined
 from cluster_tts.task_queue import Ledger
+from cluster_tts.watching import Watching
 from cluster_tts.workload import Plan
 
 log = logging.getLogger(__name__)
@@ -40,8 +43,11 @@ class Crew(Protocol):
     joiners: int
     """How many documents may be joined at once."""
 
-    async def exchange(self, clips: Sequence[Clip]) -> Ledger:
-        """Hand in clips, take what ended; raises ``JobError`` where nobody can go on."""
+    async def exchange(self, clips: Sequence[Clip], last: bool) -> Ledger:
+        """Hand in clips (``last``: and no more are to come), take what ended.
+
+        Raises ``JobError`` where nobody can go on.
+        """
 
     async def join(self, order: JoinOrder) -> Joined:
         """Join one document; raises ``DamagedClips``."""
@@ -49,26 +55,11 @@ class Crew(Protocol):
     async def dismiss(self, grace_s: float) -> Ledger:
         """Lend nothing more, give what is lent ``grace_s`` to end, and tell what came of it."""
 
+    async def standing(self) -> Standing | None:
+        """How the account stands that is asked; None where none is, or as long as nothing is known."""
+
     async def aclose(self) -> None:
         """End at once whatever still works, and leave nothing behind."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How a run stands, for whoever watches it."""
-
-    documents: int
-    documents_whole: int
-    documents_incomplete: int
-    clips: int
-    """Clips that were missing at the start; ``spoken``, ``found`` and ``failed`` of them are dealt with."""
-    spoken: int
-    found: int
-    failed: int
-    in_flight: int
-    joining: int
-    characters: int
-    audio_s: float
 
 
 class Run:
@@ -87,6 +78,7 @@ class Run:
         self._joins: dict[asyncio.Task[Joined], str] = {}
         self._mendings: Counter[str] = Counter()
         self._to_make = plan.completion.clips - plan.completion.there
+        self._watching = Watching(job, plan, record, crew.standing)
         self._sort_out(name for name in plan.pending if plan.completion.is_settled(name))
 
     async def until_done(self, stop: asyncio.Event, grace_s: float) -> None:
@@ -97,16 +89,21 @@ class Run:
         """
         try:
             await self._speak(stop)
-            self._settle((await self._crew.dismiss(grace_s)).outcomes)
+            await self._dismiss(grace_s)
             if self._joins:
                 await asyncio.wait(self._joins)
                 self._finish_joins()
+            await self._watching.last()
         except BaseException as error:
-            with suppress(JobError):  # what was done is recorded, as far as there is anybody left to tell
+            # What was done is recorded, as far as there is anybody left to tell, and a disk left to take it.
+            with suppress(JobError, OSError):
                 # A job that cannot go on has requests in flight that are paid; a cancelled one has nobody waiting.
-                self._settle((await self._crew.dismiss(grace_s if isinstance(error, JobError) else 0)).outcomes)
+                await self._dismiss(grace_s if isinstance(error, JobError) else 0)
+                if isinstance(error, AccountRefused):
+                    await self._join_what_is_whole()
             raise
         finally:
+            await self._watching.aclose()
             for task in self._joins:
                 task.cancel()
             await asyncio.gather(*self._joins, return_exceptions=True)
@@ -114,13 +111,31 @@ class Run:
                 self._record.document(replace(self._record.rows[name], missing=self._plan.completion.missing(name)))
         self._watch(self._progress(0))
 
+    async def _dismiss(self, grace_s: float) -> None:
+        ledger = await self._crew.dismiss(grace_s)
+        self._settle(ledger.outcomes)
+        if not ledger.lent:
+            self._record.nothing_under_way()
+
+    async def _join_what_is_whole(self) -> None:
+        """Join what is left to join although nothing more can be spoken: the next run may be long in coming."""
+        try:
+            while self._whole or self._joins:
+                self._start_joins()
+                if self._joins:
+                    await asyncio.wait(self._joins)
+                    self._finish_joins()
+        except OSError as error:  # the account's refusal is the graver of the two
+            log.error("cannot join what is whole: %s; `cluster-tts stitch` does it later", error)
+
     async def _speak(self, stop: asyncio.Event) -> None:
         ledger = Ledger((), 0, 0)
         while self._open and not stop.is_set():
-            ledger = await self._crew.exchange(self._next(ledger))
+            ledger = await self._crew.exchange(*self._next(ledger))
             self._settle(ledger.outcomes)
             self._finish_joins()
             self._start_joins()
+            self._watching.look(bool(ledger.outcomes))
             self._record.beat()
             self._watch(self._progress(ledger.lent))
             await self._tick(stop)
@@ -131,8 +146,12 @@ class Run:
         await asyncio.wait({stopped, *self._joins}, timeout=TICK_S, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
 
-    def _next(self, ledger: Ledger) -> list[Clip]:
-        return list(islice(self._feed, max(0, self._crew.backlog - ledger.waiting)))
+    def _next(self, ledger: Ledger) -> tuple[list[Clip], bool]:
+        """What there is room for, and whether nothing follows it. What is to be mended may follow all the same."""
+        room = max(0, self._crew.backlog - ledger.waiting)
+        clips = list(islice(self._feed, room))
+        self._record.hand_out(clips)
+        return clips, len(clips) < room
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         completion = self._plan.completion
@@ -210,6 +229,8 @@ class Run:
     def _progress(self, in_flight: int) -> Progress:
         rows, totals = self._record.rows.values(), self._record.totals
         states = Counter(row.status for row in rows)
+        gate_wait_s, latency_s = totals.lately()
+        made = sum(totals.attempts[status] for status in (Status.SPOKEN, Status.FOUND, Status.FAILED))
         return Progress(
             documents=len(rows),
             documents_whole=states["whole"],
@@ -222,6 +243,12 @@ class Run:
             joining=len(self._joins),
             characters=totals.characters,
             audio_s=totals.audio_s,
+            asked=replace(totals.asked),
+            gate_wait_s=gate_wait_s,
+            latency_s=latency_s,
+            quota=self._record.gauge.standing,
+            left_s=self._watching.left_s(made, self._to_make),
+            notes=tuple(self._record.gauge.notes),
         )
 
 

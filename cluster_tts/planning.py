@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from cluster_tts.chunking import MEASURES, Measure, chunk, in_context
+from cluster_tts.chunking import MEASURES, Measure, chunk
 from cluster_tts.clips import Clips, clip_id, digest
 from cluster_tts.completion import Completion
+from cluster_tts.context import in_context
 from cluster_tts.documents import read
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import Job
@@ -93,7 +94,7 @@ def plan_of_manifest(job: Job, manifest: Manifest) -> Plan:
         if row.status != "unreadable" and name in plan.locations:
             plan.completion.add(name)
             for planned in plan.locations[name]:
-                plan.completion.need(name, planned.clip_id)
+                plan.completion.need(name, planned.clip_id, len(planned.text))
             plan.pending.append(name)
     _note_clips(plan, Clips(job.clips_dir, job.provider.suffix).listing(), manifest)
     for name in plan.pending:
@@ -212,6 +213,7 @@ def _note_missing(plan: Plan, on_disk: Collection[str], units_per_character: Map
     for identity, characters, documents in plan.completion.lacking():
         if identity not in on_disk:
             plan.clips_to_speak += 1
+            plan.sizes_to_speak.append(characters)
             plan.characters_to_speak += characters
             plan.units_to_speak += characters * units_per_character[documents[0]]
             missing.update(documents)

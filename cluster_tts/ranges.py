@@ -8,10 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cluster_tts.errors import JobError
-from cluster_tts.job import DOCUMENT_FORMATS, ENGINES, LIMITS, UNITS, Job
+from cluster_tts.job import COUNTED_BY, DOCUMENT_FORMATS, ENGINES, LIMITS, UNITS, Job
 
 LONGEST_GAP_MS = 60_000
 MOST_CONTEXT = 1_000  # characters
+MOST_PLACES = 1_000
 
 
 def _is_utf8(text: str) -> bool:
@@ -74,6 +75,11 @@ RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("retry.max_attempts", lambda value: value >= 1, "must be at least 1"),
     ("chunking.max_characters", lambda value: value >= 1, "must be at least 1"),
     ("chunking.context_characters", lambda value: 0 <= value <= MOST_CONTEXT, f"must be from 0 to {MOST_CONTEXT}"),
+    (
+        "chunking.balance",
+        lambda value: value is None or 1 <= value <= MOST_PLACES,
+        f"must be 1 to {MOST_PLACES}, or null",
+    ),
     ("check.characters_per_second", _ascending, "must be [least, most] with 0 < least < most, or null"),
     ("stitching.format", lambda value: value in DOCUMENT_FORMATS, f"must be one of {', '.join(DOCUMENT_FORMATS)}"),
     ("stitching.sample_rate", lambda value: value is None or 8_000 <= value <= 192_000, "must be from 8000 to 192000"),
@@ -85,8 +91,15 @@ RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("quota.window_s", _positive, "must be above 0"),
     ("quota.guard_ms", lambda value: 0 <= value < math.inf, "must be at least 0"),
     ("quota.share", lambda value: 0 < value <= 1, "must be above 0 and at most 1"),
+    ("quota.burst_characters", _positive, "must be above 0, or null"),
+    ("quota.max_unknown", lambda value: value >= 1, "must be at least 1"),
+    ("quota.weight", lambda value: 0 < value < math.inf, "must be above 0"),
     ("quota.patience_s", _positive, "must be above 0"),
+    ("quota.budget_usd", _positive, "must be above 0, or null"),
+    ("quota.budget_characters", _positive, "must be above 0, or null"),
     ("catalogue.read_on", _is_day, "must be a day like 2026-11-20, or null"),
+    ("catalogue.counted_by", lambda value: value in COUNTED_BY, f"must be one of {', '.join(COUNTED_BY)}"),
+    *((f"catalogue.classes.*.{limit}", _positive, "must be above 0, or null") for limit in LIMITS),
     ("catalogue.latency_s", _not_negative, "must be at least 0"),
     ("catalogue.latency_s_per_character", _not_negative, "must be at least 0"),
     ("catalogue.models.*.unit", lambda value: value in UNITS, f"must be one of {', '.join(UNITS)}"),

@@ -3,14 +3,18 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cluster_tts.errors import JobError
+from cluster_tts.gauge import Gauge
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation
-from cluster_tts.model import Outcome
-from cluster_tts.report import SCHEMA_VERSION, DocumentLine, Failure, Report, Totals, note_failure, page
+from cluster_tts.model import Clip, Outcome, Purse
+from cluster_tts.report import SCHEMA_VERSION, Asked, DocumentLine, Failure, Report, Totals, note_failure
+from cluster_tts.report_page import page
+from cluster_tts.reservations import Reservations
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +27,14 @@ class Record:
 
     def __init__(self, out: Path, manifest: Manifest, clock: Callable[[], float] = time.time) -> None:
         self.totals = Totals()
+        self.gauge = Gauge()
+        self.purse = Purse()  # what was left of the job's budgets when the run began
         self.rows: dict[str, DocumentRow] = {}
         self.flushed = False
         self.failed: dict[str, Outcome] = {}  # by clip id: those that were given up
+        self.locations: Mapping[str, PlanLocation] = {}  # where the documents' plans stand
+        self.missing: Mapping[str, Any] | None = None  # in all, once the run has ended
+        self.reservations: Reservations | None = None  # where requests cost money
         self._out = out
         self.manifest = manifest
         self._clock = clock
@@ -36,6 +45,8 @@ class Record:
     def add(self, outcome: Outcome) -> None:
         """Note one attempt."""
         self.manifest.add([outcome])
+        if self.reservations is not None:
+            self.reservations.note(outcome)
         self.totals.count(outcome)
         note_failure(self.failed, outcome)
         level = logging.DEBUG if outcome.error_kind is None else logging.WARNING
@@ -50,6 +61,16 @@ class Record:
             f", {outcome.error_kind}: {outcome.error_message}" if outcome.error_kind else "",
         )
 
+    def hand_out(self, clips: Sequence[Clip]) -> None:
+        """Note that ``clips`` are about to be in the hands of workers, who may pay for them."""
+        if self.reservations is not None:
+            self.reservations.ahead(clips)
+
+    def nothing_under_way(self) -> None:
+        """Note that workers have nothing in hand any more, and have told of all that they had."""
+        if self.reservations is not None:
+            self.reservations.ended()
+
     def document(self, row: DocumentRow) -> None:
         """Note how a document stands now."""
         self.rows[row.document] = row
@@ -59,12 +80,12 @@ class Record:
         if self._clock() >= self._next_flush:
             self.flush("running", None)
 
-    def flush(
-        self, status: str, exit_code: int | None, message: str | None = None, failures: Iterable[Failure] = ()
-    ) -> Report:
-        """Write everything down now; the report as written."""
+    def flush(self, status: str, exit_code: int | None, message: str | None = None) -> Report:
+        """Write everything down now; the report as written. Once the run has ended it tells of what failed."""
         now = self._clock()
         self.manifest.flush()
+        if self.reservations is not None:
+            self.reservations.flushed()
         if self._of_other_runs is None:
             self._of_other_runs = self.manifest.documents()
         if self.rows:
@@ -77,22 +98,39 @@ class Record:
             heartbeat=_iso(now),
             message=message,
             totals=self.totals.as_dict(now - self._started),
-            documents=tuple(map(line, self.rows.values())),
-            failures=tuple(failures),
+            documents=tuple(line(row, self.totals.by_document.get(row.document)) for row in self.rows.values()),
+            quota=self.gauge.as_dict(),
+            failures=() if exit_code is None else self._failures(),
+            missing=self.missing,
         )
         write_report(self._out, report)
+        if exit_code is not None and (learned := (report.quota or {}).get("learned")):
+            write_whole(self._out / "learned.yaml", as_settings(learned, report.heartbeat))
         self.flushed = True
         ended = self._clock()
         self._next_flush = ended + max(FLUSH_S, 20 * (ended - now))
         return report
 
+    def _failures(self) -> tuple[Failure, ...]:
+        try:
+            return tuple(failures(self.failed, self.rows.values(), self.locations))
+        except (OSError, JobError) as error:  # what ended the run may be a disk that fails: a report is written yet
+            log.error("the report cannot say what failed: %s", error)
+            return ()
+
+
+def as_settings(learned: Mapping[str, float], when: str) -> str:
+    """What was learned of an account, as a file for ``-c``."""
+    lines = "".join(f"  {name}: {value:.10g}\n" for name, value in sorted(learned.items()))
+    return f"# What a run learned of its account, {when}; use it with -c\nquota:\n{lines}"
+
 
 def failures(
     failed: Mapping[str, Outcome], rows: Iterable[DocumentRow], locations: Mapping[str, PlanLocation]
 ) -> Iterator[Failure]:
-    """Every place of the incomplete documents that has no sound because its clip was given up."""
+    """Every place of documents that are not whole that has no sound because its clip was given up."""
     for row in rows:
-        if failed and row.status == "incomplete" and row.document in locations:
+        if failed and row.status in ("incomplete", "planned") and row.document in locations:
             for chunk in locations[row.document]:
                 if outcome := failed.get(chunk.clip_id):
                     yield Failure(
@@ -101,11 +139,13 @@ def failures(
                     )  # fmt: skip
 
 
-def line(row: DocumentRow) -> DocumentLine:
-    """A manifest row as a report shows it."""
+def line(row: DocumentRow, asked: Asked | None = None) -> DocumentLine:
+    """A manifest row as a report shows it, with what was asked for it."""
+    asked = asked or Asked()
     return DocumentLine(
         row.document, row.status, row.chunks, row.missing, row.characters,
         row.duration_s, row.path, row.sha256, row.error,
+        asked.requests, asked.refused, asked.errors,
     )  # fmt: skip
 
 

@@ -1,16 +1,46 @@
-"""Outcomes and document rows to counts, minutes, cost and failures. Arithmetic only; others read and write."""
+"""Outcomes and document rows to counts, minutes, cost and failures. Arithmetic only; others read, write and show."""
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
+from cluster_tts.errors import REFUSALS
 from cluster_tts.model import Outcome, Status
 
+Spread = tuple[float, float]
+"""A median and a 95th percentile."""
 SCHEMA_VERSION = 1
 MOST_FAILURES = 1_000  # a report names so many; the manifest has them all
+SHORTEST = 100  # characters: the smallest bucket that errors are counted by; each further one is twice as wide
+NOBODY_ASKED = frozenset({"gate", "budget", "worker_died"})
+"""Kinds of error by which a clip fails without a request, as far as anybody knows."""
+LATELY = 200  # requests
+
+
+@dataclass(slots=True)
+class Asked:
+    """So many requests, of which so many were refused, for the account's limits, and so many failed otherwise."""
+
+    requests: int = 0
+    refused: int = 0
+    errors: int = 0
+
+    def count(self, error_kind: str | None) -> None:
+        self.requests += 1
+        self.refused += error_kind in REFUSALS
+        self.errors += error_kind is not None and error_kind not in REFUSALS
+
+    @property
+    def share_refused(self) -> float | None:
+        return round(self.refused / self.requests, 4) if self.requests else None
+
+    @property
+    def error_rate(self) -> float | None:
+        """Errors in those that were not refused."""
+        answered = self.requests - self.refused
+        return round(self.errors / answered, 4) if answered else None
 
 
 @dataclass(slots=True)
@@ -25,6 +55,9 @@ class Totals:
     latency_s: "array[float]" = field(default_factory=lambda: array("f"))
     gate_wait_s: "array[float]" = field(default_factory=lambda: array("f"))
     errors: Counter[str] = field(default_factory=Counter)
+    asked: Asked = field(default_factory=Asked)
+    by_document: dict[str, Asked] = field(default_factory=dict)
+    by_size: dict[int, Asked] = field(default_factory=dict)  # the most characters that the chunks of a bucket have
 
     def count(self, outcome: Outcome) -> None:
         self.attempts[outcome.status] += 1
@@ -38,6 +71,14 @@ class Totals:
         if outcome.status is Status.SPOKEN and outcome.sound is not None:
             self.characters += outcome.characters
             self.audio_s += outcome.sound.seconds
+        if outcome.status is not Status.FOUND and outcome.error_kind not in NOBODY_ASKED:
+            self.asked.count(outcome.error_kind)
+            self.by_document.setdefault(outcome.document, Asked()).count(outcome.error_kind)
+            self.by_size.setdefault(bucket(outcome.characters), Asked()).count(outcome.error_kind)
+
+    def lately(self) -> tuple[Spread | None, Spread | None]:
+        """The waits at the gate and the latencies of the last requests."""
+        return spread(self.gate_wait_s[-LATELY:]), spread(self.latency_s[-LATELY:])
 
     def as_dict(self, run_s: float) -> dict[str, Any]:
         """Counts, sums and quantiles, ready for JSON. Seconds unless named otherwise."""
@@ -53,8 +94,27 @@ class Totals:
             "latency_p95_s": quantile(self.latency_s, 0.95),
             "gate_wait_p50_s": quantile(self.gate_wait_s, 0.5),
             "gate_wait_p95_s": quantile(self.gate_wait_s, 0.95),
+            "requests": self.asked.requests,
+            "refused": self.asked.refused,
+            "share_refused": self.asked.share_refused,
+            "error_rate": self.asked.error_rate,
             "errors": dict(self.errors),
-        }
+            "by_size": [
+                {
+                    "characters_up_to": most, "requests": asked.requests, "refused": asked.refused,
+                    "errors": asked.errors, "error_rate": asked.error_rate,
+                }
+                for most, asked in sorted(self.by_size.items())
+            ],
+        }  # fmt: skip
+
+
+def bucket(characters: int) -> int:
+    """The most characters of the bucket that a chunk is counted in: 100, 200, 400, ..."""
+    most = SHORTEST
+    while most < characters:
+        most *= 2
+    return most
 
 
 def note_failure(failed: dict[str, Outcome], outcome: Outcome) -> None:
@@ -73,6 +133,12 @@ def quantile(values: Sequence[float], share: float) -> float | None:
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 4)
 
 
+def spread(values: Sequence[float]) -> Spread | None:
+    """Median and 95th percentile; None where there are no values."""
+    middle, high = quantile(values, 0.5), quantile(values, 0.95)
+    return None if middle is None or high is None else (middle, high)
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentLine:
     """One document as a report shows it."""
@@ -86,6 +152,9 @@ class DocumentLine:
     path: str | None
     sha256: str | None
     error: str | None
+    requests: int = 0
+    refused: int = 0
+    errors: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +182,8 @@ class Report:
     totals: dict[str, Any]
     documents: tuple[DocumentLine, ...]
     failures: tuple[Failure, ...] = ()
+    missing: Mapping[str, Any] | None = None  # clips, documents, characters, cost_usd; None while it runs
+    quota: Mapping[str, Any] | None = None  # see ``gauge``; None where nobody's quota is needed
 
     def as_dict(self) -> dict[str, Any]:
         """The content of ``report.json``."""
@@ -125,7 +196,9 @@ class Report:
             "heartbeat": self.heartbeat,
             "message": self.message,
             "totals": {**count_documents(self.documents), **self.totals},
+            "quota": self.quota and dict(self.quota),
             "documents": [_as_dict(line) for line in self.documents],
+            "missing": self.missing and dict(self.missing),
             "failures": [_as_dict(failure) for failure in self.failures[:MOST_FAILURES]],
         }
 
@@ -145,49 +218,13 @@ def count_documents(lines: Iterable[DocumentLine]) -> dict[str, Any]:
     }
 
 
-def page(report: Report) -> str:
-    """The report as one HTML page without anything from outside: for people, at a glance."""
-    content = report.as_dict()
-    totals = content["totals"]
-    tiles = [
-        ("status", report.status, report.status),
-        ("documents whole", f"{totals['documents_whole']} of {totals['documents']}", ""),
-        ("audio joined", clock(totals["document_audio_s"]), ""),
-        ("clips spoken / found", f"{totals.get('spoken', 0)} / {totals.get('found', 0)}", ""),
-        ("failed / tried again", f"{totals.get('failed', 0)} / {totals.get('retried', 0)}", ""),
-        ("characters a second", f"{totals.get('characters_per_s', 0):,.0f}", ""),
-        ("cost", f"${totals.get('cost_usd', 0):.2f}", ""),
-    ]
-    tile_html = "".join(
-        f'<div class="tile"><span>{escape(name)}</span><b class="{escape(kind)}">{escape(str(value))}</b></div>'
-        for name, value, kind in tiles
-    )
-    rows = "".join(
-        f'<tr><td>{escape(line.name)}</td><td class="{line.status}">{line.status}</td>'
-        f"<td>{line.chunks}</td><td>{line.missing or ''}</td><td>{line.characters:,}</td>"
-        f"<td>{clock(line.duration_s)}</td><td>{escape(line.error or line.path or '')}</td></tr>"
-        for line in report.documents
-    )
-    failures = "".join(
-        f"<tr><td>{escape(f.document)}</td><td>{f.chunk_index}</td><td>{escape(f.kind)}</td><td>{f.attempts}</td>"
-        f"<td>{escape(f.message)}</td><td>{escape(f.text[:200])}</td></tr>"
-        for f in report.failures[:MOST_FAILURES]
-    )
-    failure_table = (
-        "<h2>What is missing, and why</h2><table><tr><th>document</th><th>chunk</th><th>kind</th><th>attempts</th>"
-        f"<th>message</th><th>text</th></tr>{failures}</table>"
-        if failures
-        else ""
-    )
-    message = f"<p>{escape(report.message)}</p>" if report.message else ""
-    return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>cluster_tts report</title>"
-        f"<meta name='viewport' content='width=device-width'><style>{STYLE}</style></head><body>"
-        f"<h1>cluster_tts <small>run {escape(report.run_id)}, {escape(report.heartbeat)}</small></h1>{message}"
-        f"<div class='tiles'>{tile_html}</div>"
-        "<h2>Documents</h2><table><tr><th>document</th><th>status</th><th>chunks</th><th>missing</th>"
-        f"<th>characters</th><th>audio</th><th>file</th></tr>{rows}</table>{failure_table}</body></html>\n"
-    )
+def percent(share: float | None) -> str:
+    """A share for people, never rounded to all or nothing that it is not; nothing for None."""
+    if share is None:
+        return ""
+    if 0 < share < 1:
+        return f"{min(share, 0.999):.1%}" if share >= 0.001 else "<0.1%"
+    return f"{share:.0%}"
 
 
 def clock(seconds: float | None) -> str:
@@ -197,17 +234,6 @@ def clock(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1c2330;background:#fff}
-h1 small{font-size:.55em;font-weight:400;color:#68707f}h2{margin-top:2rem;font-size:1.1rem}
-.tiles{display:flex;flex-wrap:wrap;gap:.75rem}.tile{border:1px solid #d9dde5;border-radius:8px;padding:.6rem 1rem}
-.tile span{display:block;color:#68707f;font-size:.85em}.tile b{font-size:1.25em;font-variant-numeric:tabular-nums}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #e6e9ef}
-td{overflow-wrap:anywhere;font-variant-numeric:tabular-nums}th{color:#68707f;font-weight:600;font-size:.85em}
-.whole{color:#14713d}.incomplete,.unreadable,.failed{color:#b3261e}.interrupted,.planned,.running{color:#8a5a00}
-"""
 
 
 def _as_dict(line: DocumentLine | Failure) -> dict[str, Any]:

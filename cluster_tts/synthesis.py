@@ -6,40 +6,32 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from cluster_tts import keys
+from cluster_tts.attempts import Attempt, Failure, Telling
 from cluster_tts.checking import believe, probe
-from cluster_tts.chunking import MEASURES
 from cluster_tts.clips import Clips
 from cluster_tts.errors import REFUSALS, AccountRefused, ChunkError, CTTSError, Interrupted, JobError, RetryLater
 from cluster_tts.job import Job
-from cluster_tts.model import Clip, Outcome, Receipt, Sound, Status, Utterance
+from cluster_tts.model import Clip, News, Outcome, Receipt, Sound, Status, Utterance, Want
 from cluster_tts.patience import Patience, pause_s
-from cluster_tts.prices import Price
 from cluster_tts.providers.asking import ask
 from cluster_tts.providers.base import Provider
+from cluster_tts.timeouts import Timeouts
 
 log = logging.getLogger(__name__)
 
 
 class Gate(Protocol):
-    """Permission to ask: a place is held from leaving to the last byte, and never while waiting for anything else."""
+    """Permission to ask: a place is held from leaving to the last byte, and never while waiting for anything else.
 
-    def place(self, characters: int) -> AbstractAsyncContextManager[None]: ...
+    What came of each request that left is reported, by the number that its place was given.
+    """
 
-    def cool(self, seconds: float) -> None: ...
+    def place(self, want: Want) -> AbstractAsyncContextManager[int]: ...
 
-
-@dataclass(slots=True)
-class _Times:
-    """When one attempt was begun, let through the gate, and answered (epoch seconds)."""
-
-    begun: float
-    left: float = 0.0
-    answered: float = 0.0
+    def report(self, news: News) -> None: ...
 
 
 class Synthesis:
@@ -62,12 +54,11 @@ class Synthesis:
         self._gate = gate
         self._clips = clips
         self._max_attempts = job.retry.max_attempts
-        self._timeout_s = job.provider.timeout_s
+        self._timeouts = Timeouts(job.provider.timeout_s)
         self._band = job.check.characters_per_second
         self._sleep = sleep
         self._clock = clock
-        self._price = Price.of(job)
-        self._cost = MEASURES[job.model.unit]  # of a text, as the account's limits count
+        self._telling = Telling(job, provider.characters_per_second)
         self._patience = Patience(job.quota.patience_s, clock)
         self._asking: set[str] = set()  # the clips whose request has left and whose attempt has not ended
         self._stopped = False
@@ -79,42 +70,48 @@ class Synthesis:
         Raises:
             JobError: nothing can be spoken or stored any more; the clip is neither made nor given up.
         """
-        if found := await asyncio.to_thread(self._find, clip):
+        # A look at the name keeps clips in their order on the way to the gate; only what is there goes to a thread.
+        if self._clips.path(clip.id).exists() and (found := await asyncio.to_thread(self._find, clip)):
             now = self._clock()
-            yield self._outcome(clip, 0, Status.FOUND, _Times(now, now, now), sound=found)
+            yield self._telling.outcome(Attempt(clip, 0, now, now, now), Status.FOUND, now, (found, Receipt()))
             return
         counted = borne = 0
-        for attempt in itertools.count(1):
+        for number in itertools.count(1):
             if self._stopped:
                 return
-            times = _Times(self._clock())
+            attempt = Attempt(clip, number, self._clock())
             try:
-                sound, receipt = await self._attempt(clip, times)
+                ended = await self._attempt(attempt)
             except RetryLater as error:
                 if self._patience.bears(error):
                     borne += 1
                 else:
                     counted, borne = counted + 1, 0
                 last = counted == self._max_attempts
-                yield self._outcome(clip, attempt, Status.FAILED if last else Status.RETRIED, times, error=error)
+                yield self._told(attempt, Status.FAILED if last else Status.RETRIED, error)
                 if last:
                     self._patience.give_up(error)
                     return
-                wait_s = pause_s(error, borne or counted)
-                if error.kind in REFUSALS and (error.after_s is not None or error.kind != "too_many_at_once"):
-                    self._gate.cool(wait_s)
-                await self._sleep(wait_s)
+                if error.kind not in REFUSALS:  # after which the gate knows when it is time again, for everybody
+                    await self._sleep(pause_s(error.kind, error.after_s, borne or counted))
             except ChunkError as error:
                 self._patience.answered()
-                yield self._outcome(clip, attempt, Status.FAILED, times, error=error)
+                yield self._told(attempt, Status.FAILED, error)
                 return
             except AccountRefused as error:
-                yield self._outcome(clip, attempt, Status.RETRIED, times, error=error)
+                if attempt.request is not None:  # else the budget is used up, and nobody was asked
+                    yield self._told(attempt, Status.RETRIED, error)
+                raise
+            except JobError as error:
+                if attempt.receipt is not None:  # it is paid, and could not be stored
+                    yield self._told(attempt, Status.RETRIED, RetryLater(str(error), "storage", None, attempt.receipt))
+                elif attempt.request is not None:
+                    self._gate.report(News(attempt.request, "wrong_request"))
                 raise
             else:
                 self._has_spoken = True
                 self._patience.answered()
-                yield self._outcome(clip, attempt, Status.SPOKEN, times, sound=sound, receipt=receipt)
+                yield self._told(attempt, Status.SPOKEN, ended)
                 return
 
     async def prepare(self) -> None:
@@ -149,10 +146,11 @@ class Synthesis:
             self._clips.remove(clip.id)
             return None
 
-    async def _attempt(self, clip: Clip, times: _Times) -> tuple[Sound, Receipt]:
+    async def _attempt(self, attempt: Attempt) -> tuple[Sound, Receipt]:
+        clip = attempt.clip
         try:
             with self._clips.temporary(clip.id) as part:
-                receipt = await self._ask(clip, part, times)
+                receipt = attempt.receipt = await self._ask(attempt, part)
                 pace = self._provider.characters_per_second
                 try:
                     sound = await asyncio.to_thread(
@@ -170,23 +168,32 @@ class Synthesis:
             self._asking.discard(clip.id)
         return sound, receipt
 
-    async def _ask(self, clip: Clip, part: Path, times: _Times) -> Receipt:
+    async def _ask(self, attempt: Attempt, part: Path) -> Receipt:
         async with AsyncExitStack() as places:
             try:
-                await places.enter_async_context(self._gate.place(self._cost(clip.text)))
+                attempt.request = await places.enter_async_context(self._gate.place(self._telling.want(attempt.clip)))
+            except JobError:
+                raise
             except Exception as error:
                 raise RetryLater(f"the gate failed: {type(error).__name__}: {error}", kind="gate") from error
-            times.left = self._clock()
-            self._asking.add(clip.id)
+            attempt.left = self._clock()
+            self._asking.add(attempt.clip.id)
             try:
-                return await self._speak(clip, part)
+                return await self._speak(attempt.clip, part)
             finally:
-                times.answered = self._clock()
+                attempt.answered = self._clock()
 
     async def _speak(self, clip: Clip, part: Path) -> Receipt:
         try:
             utterance = Utterance(clip.text, clip.before, clip.after)
-            return await ask(self._provider, utterance, part, self._timeout_s)
+            limit_s, begun = self._timeouts.of(len(clip.text)), self._clock()
+            receipt = await ask(self._provider, utterance, part, limit_s)
+            self._timeouts.answered(len(clip.text), self._clock() - begun)
+            return receipt
+        except RetryLater as error:
+            if error.kind == "timeout":
+                self._timeouts.timed_out(len(clip.text), limit_s)
+            raise
         except (AccountRefused, Interrupted):
             raise
         except JobError as error:
@@ -195,53 +202,9 @@ class Synthesis:
             # What was right until now is not wrong for all that follow: a proxy, a deployment, a page to log in.
             raise RetryLater(str(error), "wrong_request") from None
 
-    def _outcome(
-        self,
-        clip: Clip,
-        attempt: int,
-        status: Status,
-        times: _Times,
-        *,
-        sound: Sound | None = None,
-        receipt: Receipt | None = None,
-        error: ChunkError | RetryLater | AccountRefused | None = None,
-    ) -> Outcome:
-        receipt = receipt or (error.receipt if error else None) or Receipt()
-        left = times.left or self._clock()
-        answered = times.answered or left
-        return Outcome(
-            clip_id=clip.id,
-            document=clip.document,
-            chunk_index=clip.chunk_index,
-            attempt=attempt,
-            status=status,
-            characters=len(clip.text),
-            sound=sound,
-            error_kind=error.kind if error else None,
-            error_message=keys.redact(str(error)) if error else None,  # whoever wrote it, and whatever it quotes
-            http_status=receipt.http_status,
-            request_id=keys.redact(receipt.request_id) if receipt.request_id else None,
-            billed_characters=self._billed(receipt, clip.text),
-            cost_usd=self._paid(receipt, clip.text, sound),
-            gate_wait_s=left - times.begun,
-            latency_s=answered - left,
-            started_at=times.begun,
-            finished_at=self._clock(),
-        )
-
-    def _billed(self, receipt: Receipt, text: str) -> int | None:
-        """What the provider says that it charged for, else all that was asked of it, if it answered."""
-        if receipt.billed_characters is None and _answered(receipt):
-            return len(text)
-        return receipt.billed_characters
-
-    def _paid(self, receipt: Receipt, text: str, sound: Sound | None) -> float | None:
-        """What an attempt cost: as the provider says, else by its prices. What was refused cost nothing."""
-        if receipt.cost_usd is not None or not (_answered(receipt) or receipt.billed_characters):
-            return receipt.cost_usd
-        seconds = sound.seconds if sound else len(text) / self._provider.characters_per_second
-        return self._price.charged(receipt, self._cost(text), seconds)
-
-
-def _answered(receipt: Receipt) -> bool:
-    return receipt.http_status is not None and 200 <= receipt.http_status < 300
+    def _told(self, attempt: Attempt, status: Status, ended: tuple[Sound, Receipt] | Failure) -> Outcome:
+        """The attempt as an outcome; the gate hears of it too."""
+        outcome = self._telling.outcome(attempt, status, self._clock(), ended)
+        if attempt.request is not None:
+            self._gate.report(self._telling.news(attempt, attempt.request, outcome, ended))
+        return outcome

@@ -4,18 +4,19 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cluster_tts import keys
+from cluster_tts.catalogue import counted_as, quota_of_class
 from cluster_tts.clips import Clips
 from cluster_tts.errors import JobError
-from cluster_tts.gates import CoreGate, LimiterGate, OpenGate
 from cluster_tts.job import Job
-from cluster_tts.limiter import LimiterPort
-from cluster_tts.model import Clip, Outcome
+from cluster_tts.limiter.gates import CoreGate, LimiterGate, OpenGate, Passages
+from cluster_tts.model import Clip, Outcome, Purse
 from cluster_tts.providers import make as make_provider
-from cluster_tts.quota import Limits
+from cluster_tts.quota.limits import Limits
+from cluster_tts.quota.permits import Claim, LimiterPort
 from cluster_tts.synthesis import Gate, Synthesis
 from cluster_tts.task_queue import Loans
 
@@ -120,11 +121,22 @@ class Worker:
 
 def needs_limiter(job: Job) -> bool:
     """Whether requests of this job count against somebody's quota, known or not."""
-    return bool(Limits.of(job.quota) or job.provider.api_key_env or job.provider.base_url)
+    has_budget = job.quota.budget_usd is not None or job.quota.budget_characters is not None
+    return bool(Limits.of(job.quota) or job.provider.api_key_env or job.provider.base_url or has_budget)
 
 
-def make_worker(job: Job, name: str, slots: int, tasks: Tasks, limiter: LimiterPort | None) -> Worker:
-    """A worker that makes ``slots`` clips of ``job`` at once; with a ``limiter`` every request asks it first.
+@dataclass(frozen=True, slots=True)
+class Hire:
+    """For whom a worker works, as whom: the run, the worker's name in it, how many clips at once, the run's purse."""
+
+    run: str
+    name: str
+    slots: int
+    purse: Purse = field(default_factory=Purse)
+
+
+def make_worker(job: Job, hire: Hire, tasks: Tasks, limiter: LimiterPort | None) -> Worker:
+    """A worker that makes clips of ``job``; with a ``limiter`` every request asks it first.
 
     An embedded voice borrows one clip ahead, so that its core does not idle for the way to the queue and back.
 
@@ -132,8 +144,31 @@ def make_worker(job: Job, name: str, slots: int, tasks: Tasks, limiter: LimiterP
         JobError: the provider cannot be used with these settings.
     """
     provider = make_provider(job.provider)
-    gate: Gate = CoreGate(slots) if provider.embedded else OpenGate()
+    gate: Gate = CoreGate(hire.slots) if provider.embedded else OpenGate()
     if limiter is not None and needs_limiter(job):
-        gate = LimiterGate(limiter, keys.account(job), Limits.of(job.quota) or Limits(), name)
+        account = keys.account(job)
+        gate = LimiterGate(limiter, counted_as(job, account), claim_of(job, hire), hire.name)
+        if job.catalogue.classes:
+            provider.passage = Passages(
+                {
+                    name: LimiterGate(
+                        limiter, counted_as(job, account, name), claim_of_class(job, hire, name), hire.name
+                    )
+                    for name in job.catalogue.classes
+                }
+            )
     synthesis = Synthesis(provider, gate, Clips(job.clips_dir, job.provider.suffix), job)
-    return Worker(name, tasks, synthesis, slots + 1 if provider.embedded else slots)
+    return Worker(hire.name, tasks, synthesis, hire.slots + 1 if provider.embedded else hire.slots)
+
+
+def claim_of_class(job: Job, hire: Hire, name: str) -> Claim:
+    """The same for a class of calls that count apart from speech, and cost nothing."""
+    quota = quota_of_class(job, name)
+    return replace(claim_of(replace(job, quota=quota), hire), run=f"{hire.run} {name}", purse=Purse())
+
+
+def claim_of(job: Job, hire: Hire) -> Claim:
+    """What a worker asks the limiter with."""
+    quota = job.quota
+    limits = Limits.of(quota) or Limits(window_s=quota.window_s, guard_s=quota.guard_ms / 1000.0)
+    return Claim(hire.run, limits, quota.share, quota.weight, quota.adaptive, quota.max_unknown, hire.purse)

@@ -1,21 +1,25 @@
 """What a run has to do: its documents, where their chunks stand, what is missing, and what that takes and costs."""
 
-import os
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from cluster_tts.catalogue import limits_of, plans_for, warnings_of
-from cluster_tts.chunking import in_context
 from cluster_tts.completion import Completion
-from cluster_tts.forecast import Work, seconds
-from cluster_tts.job import LIMITS, MOST_REMOTE_WORKERS, REMOTE_SLOTS, Job, QuotaSettings
+from cluster_tts.context import in_context
+from cluster_tts.forecast import Account, Work, course
+from cluster_tts.job import LIMITS, Job, QuotaSettings
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation
-from cluster_tts.model import Clip, Outcome
+from cluster_tts.model import Clip, Outcome, Purse
 from cluster_tts.prices import Price, months_of
 from cluster_tts.providers import provider_class
-from cluster_tts.quota import Limits
+from cluster_tts.quota.limits import Limits
 from cluster_tts.report import note_failure
+from cluster_tts.staffing import expected
+from cluster_tts.task_queue import TAIL_ROUNDS
+
+UNBOUND = Purse()
 
 
 @dataclass(slots=True)
@@ -29,6 +33,7 @@ class Plan:
     stale: list[str] = field(default_factory=list)  # documents whose audio, if there is any, is of another text
     distinct_clips: int = 0  # that all documents are made of
     clips_to_speak: int = 0  # those of them that some document waits for and that are not on disk
+    sizes_to_speak: "array[int]" = field(default_factory=lambda: array("L"))  # the characters of each, in order
     characters_to_speak: int = 0
     units_to_speak: float = 0.0  # the same as the model counts; estimated where clips are there or shared
     context_characters: int = 0  # how much of its neighbours each clip is spoken with
@@ -90,6 +95,23 @@ class PlanSummary:
     """How many months' credits it takes."""
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetSummary:
+    """What is left of a budget, and how far it goes."""
+
+    unit: str
+    """``usd`` or ``characters``."""
+    budget: float
+    left: float
+    needed: float | None
+    """What the rest takes, about; None where that is not known."""
+
+    @property
+    def covers(self) -> float | None:
+        """How much of the rest it will do for: 1 is all."""
+        return None if self.needed is None else min(1.0, self.left / self.needed) if self.needed else 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What a run would do. Seconds of audio are an estimate by the provider's typical speed."""
@@ -111,20 +133,21 @@ class Summary:
     """Why there is no cost."""
     price_read_on: str | None
     time_s: float | None
-    """How long it takes at the least with the job's own quota; None for embedded voices, which are as fast as cores."""
+    """How long it takes with the job's own quota; None for embedded voices, which are as fast as cores."""
     plans: tuple[PlanSummary, ...]
+    budgets: tuple[BudgetSummary, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def summarise(plan: Plan, job: Job, today: date | None = None) -> Summary:
-    """``plan`` in numbers."""
+def summarise(plan: Plan, job: Job, today: date | None = None, purse: Purse = UNBOUND) -> Summary:
+    """``plan`` in numbers; ``purse`` is what is left of the job's budgets."""
     rows = plan.rows.values()
     characters = sum(row.characters for row in rows)
     gaps_s = sum(row.chunks for row in rows) * job.stitching.gap_ms / 1000
     voice = provider_class(job.provider.name)
     units, speech_s = plan.units_to_speak, plan.characters_to_speak / voice.characters_per_second
-    cost_usd, cost_note = (None, "") if voice.embedded else _cost(job, units, speech_s)
+    cost_usd, cost_note = (None, "") if voice.embedded else cost_of(job, units, speech_s)
     return Summary(
         documents=tuple(
             DocumentSummary(row.document, row.status, row.chunks, row.characters, row.missing, row.error)
@@ -142,19 +165,30 @@ def summarise(plan: Plan, job: Job, today: date | None = None) -> Summary:
         cost_usd=cost_usd,
         cost_note=cost_note,
         price_read_on=job.catalogue.read_on,
-        time_s=None if voice.embedded else _time_s(plan, job, job.quota),
+        time_s=time_s(plan, job),
         plans=tuple(_on_plans(plan, job, speech_s)),
+        budgets=tuple(_budgets(plan, job, purse, cost_usd)),
         warnings=warnings_of(job, today or datetime.now(UTC).date()),
         notes=tuple(_notes(plan, job)),
     )
 
 
-def _cost(job: Job, units: float, speech_s: float) -> tuple[float | None, str]:
+def cost_of(job: Job, units: float, speech_s: float) -> tuple[float | None, str]:
     """What so much speech costs, or why that is not known. What a free plan does not hold cannot be had for nothing."""
     price, months = Price.of(job), months_of(job, units)
     if months is not None and months > 1 and not job.catalogue.plans[job.quota.plan or ""].usd_per_month:
         return None, f"it takes {months:.1f} months' credits of plan {job.quota.plan}, which sells no more"
     return price.estimate(units, speech_s), price.note
+
+
+def _budgets(plan: Plan, job: Job, purse: Purse, cost_usd: float | None) -> Iterator[BudgetSummary]:
+    """What is left of each budget that the job has."""
+    if job.quota.budget_usd is not None and purse.usd is not None:
+        yield BudgetSummary("usd", job.quota.budget_usd, purse.usd, cost_usd)
+    if job.quota.budget_characters is not None and purse.characters is not None:
+        in_credits = job.model.credits_per_character
+        billed = plan.units_to_speak * in_credits if in_credits else float(plan.characters_to_speak)
+        yield BudgetSummary("characters", job.quota.budget_characters, purse.characters, billed)
 
 
 def _on_plans(plan: Plan, job: Job, speech_s: float) -> Iterator[PlanSummary]:
@@ -169,25 +203,36 @@ def _on_plans(plan: Plan, job: Job, speech_s: float) -> Iterator[PlanSummary]:
             characters_per_minute=limits.characters_per_minute,
             max_concurrent_requests=limits.max_concurrent_requests,
             usd_per_month=facts.usd_per_month,
-            time_s=_time_s(plan, job, quota),
-            cost_usd=_cost(on_plan, plan.units_to_speak, speech_s)[0],
+            time_s=time_s(plan, job, quota) or 0.0,
+            cost_usd=cost_of(on_plan, plan.units_to_speak, speech_s)[0],
             months=months_of(on_plan, plan.units_to_speak),
         )
 
 
-def _time_s(plan: Plan, job: Job, quota: QuotaSettings) -> float:
-    requests, catalogue = plan.clips_to_speak, job.catalogue
-    mean = plan.characters_to_speak / requests if requests else 0.0
-    work = Work(requests, plan.units_to_speak, catalogue.latency_s + catalogue.latency_s_per_character * mean)
-    return seconds(work, Limits.of(quota), _places(job))
+def time_s(plan: Plan, job: Job, quota: QuotaSettings | None = None) -> float | None:
+    """How long speaking takes with the job's own quota, or another; None for embedded voices: as long as cores take."""
+    moments = course_of(plan, job, quota)
+    return moments[-1] if moments else None
 
 
-def _places(job: Job) -> int:
-    """How many requests the workers of a run can have in flight."""
-    count, slots = job.workers.count, job.workers.slots
-    automatic = MOST_REMOTE_WORKERS if job.cluster.address else min(MOST_REMOTE_WORKERS, os.cpu_count() or 1)
-    workers = 1 if job.engine == "local" else count if isinstance(count, int) else automatic
-    return workers * (slots if isinstance(slots, int) else REMOTE_SLOTS)
+def course_of(plan: Plan, job: Job, quota: QuotaSettings | None = None) -> Sequence[float]:
+    """When each hundredth of what is to be spoken will have been (``forecast.course``); empty for embedded voices."""
+    if provider_class(job.provider.name).embedded:
+        return ()
+    quota, catalogue, places = quota or job.quota, job.catalogue, expected(job).places
+    work = Work(
+        sizes=_as_lent(plan.sizes_to_speak, places),
+        units_per_character=plan.units_to_speak / plan.characters_to_speak if plan.characters_to_speak else 1.0,
+        latency_s=catalogue.latency_s,
+        latency_s_per_character=catalogue.latency_s_per_character,
+    )
+    return course(work, Account(Limits.of(quota), places, quota.adaptive, quota.max_unknown))
+
+
+def _as_lent(sizes: "array[int]", places: int) -> "array[int]":
+    """``sizes`` in the order in which the queue lends them: towards the end the longest go first."""
+    tail = max(0, len(sizes) - TAIL_ROUNDS * places)
+    return sizes[:tail] + array("L", sorted(sizes[tail:], reverse=True))
 
 
 def _notes(plan: Plan, job: Job) -> Iterator[str]:

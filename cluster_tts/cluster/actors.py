@@ -8,9 +8,10 @@ import ray
 from cluster_tts import keys
 from cluster_tts.cluster.ports import RemoteLimiter, RemoteTasks
 from cluster_tts.job import Job
-from cluster_tts.limiter import Limiter
+from cluster_tts.limiter.limiter import Limiter
+from cluster_tts.limiter.state_file import state_folder
 from cluster_tts.task_queue import TaskQueue
-from cluster_tts.worker import make_worker
+from cluster_tts.worker import Hire, make_worker
 
 LIMITER_IDLE_S = 600.0
 
@@ -20,17 +21,21 @@ class _WorkerShell:
         """Keys that this node's environment may not hold; as arguments of a constructor Ray would keep them."""
         keys.hand_over(api_keys)
 
-    async def work(self, job: Job, name: str, slots: int, queue: Any, limiter: Any) -> None:
+    async def work(self, job: Job, hire: Hire, queue: Any, limiter: Any) -> None:
         """Build the worker here, where its key and its voice are, and let it work until the queue is closed."""
         port = RemoteLimiter(limiter) if limiter is not None else None
-        await make_worker(job, name, slots, RemoteTasks(queue), port).run()
+        await make_worker(job, hire, RemoteTasks(queue), port).run()
 
 
 class _LimiterShell(Limiter):
+    def __init__(self) -> None:
+        super().__init__(state_folder())
+
     async def leave_when_idle(self) -> None:
         """End the process for good once nobody has asked for long: the limiter outlives the job that made it."""
         while (left_s := LIMITER_IDLE_S - self.idle_s) > 0:  # noqa: ASYNC110 - it waits for nothing to happen
             await asyncio.sleep(left_s)
+        await self.aclose()
         ray.actor.exit_actor()
 
 

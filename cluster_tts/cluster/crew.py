@@ -13,13 +13,16 @@ from typing import Any, cast
 from cluster_tts import keys
 from cluster_tts.cluster.session import Session
 from cluster_tts.errors import DamagedClips, Interrupted, JobError
-from cluster_tts.job import MOST_REMOTE_WORKERS, REMOTE_SLOTS, Job
+from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
-from cluster_tts.model import Clip, Outcome
+from cluster_tts.model import Clip, Outcome, Purse
 from cluster_tts.providers import provider_class
+from cluster_tts.quota.limits import Standing
+from cluster_tts.quota.permits import PROTOCOL
+from cluster_tts.staffing import staff
 from cluster_tts.stitching import Joined
 from cluster_tts.task_queue import Ledger
-from cluster_tts.worker import LEASE_S, needs_limiter
+from cluster_tts.worker import LEASE_S, Hire, needs_limiter
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +36,9 @@ ROOM_S = 60.0  # a cluster in which no worker got a place for so long has no roo
 class RayCrew:
     """The pool. ``hire`` connects and starts it, so that this can go on while documents are still being read."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, purse: Purse = Purse()) -> None:
         self._job = job
+        self._purse = purse
         self._session = Session(job.cluster.address)
         # Ray is started on a thread that lives as long as the crew: see Session.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ray")
@@ -77,19 +81,30 @@ class RayCrew:
                 max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, enable_task_events=False,
                 label_selector=here,
             ).remote()  # fmt: skip
+            self._refuse_other_protocol()
             self._limiter.leave_when_idle.remote()
-        cpus = ray.cluster_resources().get("CPU", 1.0)
         embedded = provider_class(self._job.provider.name).embedded
         self._cpus_each = 1.0 if embedded else WAITING_CPUS
-        automatic = int(cpus) if embedded else min(MOST_REMOTE_WORKERS, int(cpus))
-        wanted = self._job.workers.count
-        self._count = wanted if isinstance(wanted, int) else max(1, automatic)
-        slots = self._job.workers.slots
-        self._slots = slots if isinstance(slots, int) else 1 if embedded else REMOTE_SLOTS
-        self.backlog = max(64, 4 * self._count * self._slots)
+        self._staff = staff(self._job, embedded, int(ray.cluster_resources().get("CPU", 1.0)))
+        self.backlog = max(64, 4 * self._staff.places)
         self.joiners = sum(node["Alive"] for node in ray.nodes())
-        for _ in range(self._count):
+        for _ in range(self._staff.count):
             self._start_worker()
+
+    def _refuse_other_protocol(self) -> None:
+        """The limiter may have been made by a run of another version, and outlived it."""
+        import ray
+
+        try:
+            theirs = ray.get(self._limiter.protocol.remote(), timeout=ROOM_S)
+        except (AttributeError, ray.exceptions.RayTaskError):
+            theirs = 0
+        if theirs != PROTOCOL:
+            raise JobError(
+                f"the limiter of this cluster was started by another version of cluster_tts (it speaks protocol "
+                f"{theirs}, this one {PROTOCOL}): let the runs of that version end and try again ten minutes later, or "
+                "use the same version"
+            )
 
     def _start_worker(self) -> None:
         from cluster_tts.cluster.actors import WorkerActor
@@ -99,12 +114,13 @@ class RayCrew:
         self._actors[name] = actor
         self._hired_names.append(name)
         actor.accept.remote(keys.to_hand_over(self._job.provider))  # calls to an actor begin in order
-        self._work[actor.work.remote(self._job, name, self._slots, self._queue, self._limiter)] = name
+        hire = Hire(self._run, name, self._staff.slots, self._purse)
+        self._work[actor.work.remote(self._job, hire, self._queue, self._limiter)] = name
 
-    async def exchange(self, clips: Sequence[Clip]) -> Ledger:
+    async def exchange(self, clips: Sequence[Clip], last: bool) -> Ledger:
         await self._replace_dead()
         dead, self._dead = self._dead, []
-        ledger = await self._ask_queue(clips, dead)
+        ledger = await self._ask_queue(clips, dead, last)
         if ledger.outcomes:
             self._deaths_in_a_row = 0
         if not self._placed:
@@ -143,13 +159,23 @@ class RayCrew:
                 log.warning("worker %s died and is replaced: %s", name, _first_line(error))
                 self._dead.append(name)
                 if self._limiter is not None:
-                    self._limiter.forget.remote(name)
+                    self._limiter.forget.remote([name])
                 self._deaths_in_a_row += 1
                 if self._deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
                     raise JobError(
                         f"{self._deaths_in_a_row} workers died in a row, the last one so: {_first_line(error)}"
                     ) from None
                 self._start_worker()
+
+    async def standing(self) -> Standing | None:
+        import ray
+
+        if self._limiter is None:
+            return None
+        try:
+            return cast(Standing | None, await self._limiter.standing.remote(self._run))
+        except ray.exceptions.RayActorError:
+            return None  # it is being restarted
 
     async def join(self, order: JoinOrder) -> Joined:
         from cluster_tts.cluster.joins import join_remotely
@@ -174,9 +200,9 @@ class RayCrew:
                 return Ledger(tuple(outcomes), ledger.waiting, ledger.lent)
             await asyncio.sleep(DISMISS_TICK_S)
 
-    async def _ask_queue(self, clips: Sequence[Clip], dead_workers: Sequence[str]) -> Ledger:
+    async def _ask_queue(self, clips: Sequence[Clip], dead_workers: Sequence[str], last: bool = False) -> Ledger:
         with _death_interrupts():
-            return cast(Ledger, await self._queue.exchange.remote(clips, dead_workers))
+            return cast(Ledger, await self._queue.exchange.remote(clips, dead_workers, last))
 
     async def aclose(self) -> None:
         """Let the pool go and disconnect; on a shared cluster nothing of this run stays."""
@@ -194,7 +220,9 @@ class RayCrew:
                     if actor is not None:
                         ray.kill(actor)
                 if self._limiter is not None:  # it stays, for other runs; the places of our workers must not
-                    ray.get([self._limiter.forget.remote(name) for name in self._hired_names], timeout=FORGET_S)
+                    ray.get(self._limiter.forget.remote(self._hired_names), timeout=FORGET_S)
+                    if self._session.is_private:
+                        ray.get(self._limiter.aclose.remote(), timeout=FORGET_S)
         except ray.exceptions.RayError as error:
             log.warning("could not part in good order from Ray: %s", _first_line(error))
         finally:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from cluster_tts.limiter import Ask
 from cluster_tts.model import Outcome
-from cluster_tts.quota import Limits
+from cluster_tts.quota.permits import Ask, Claim, Reply
 from cluster_tts.task_queue import Loans
 
 
@@ -20,10 +19,10 @@ class RemoteTasks:
 
 
 class RemoteLimiter:
-    """``limiter.LimiterPort`` over the limiter actor."""
+    """``permits.LimiterPort`` over the limiter actor."""
 
     def __init__(self, limiter: Any) -> None:
         self._limiter = limiter
 
-    async def ask(self, account: str, limits: Limits, ask: Ask) -> tuple[int, ...]:
-        return cast(tuple[int, ...], await self._limiter.ask.remote(account, limits, ask))
+    async def ask(self, account: str, claim: Claim, ask: Ask) -> Reply:
+        return cast(Reply, await self._limiter.ask.remote(account, claim, ask))

@@ -39,6 +39,11 @@ class Session:
         self._was_cluster = True
         self._ours = False
 
+    @property
+    def is_private(self) -> bool:
+        """Whether the Ray is ours alone, and ends with the run."""
+        return self._folder is not None
+
     def open(self) -> None:
         """Connect; a program that is connected already stays so, and its Ray is used.
 

@@ -20,7 +20,7 @@ from cluster_tts.commands import Result, RunOptions, run_job
 from cluster_tts.errors import JobError
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Status
-from cluster_tts.pipeline import Progress
+from cluster_tts.progress import Progress
 
 pytestmark = [
     pytest.mark.ray,

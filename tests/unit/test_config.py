@@ -255,6 +255,8 @@ OUT_OF_RANGE = [
     ("chunking.max_characters", "0"),
     ("chunking.context_characters", "-1"),
     ("chunking.context_characters", "1001"),
+    ("chunking.balance", "0"),
+    ("chunking.balance", "1001"),
     ("check.characters_per_second", "[4]"),
     ("check.characters_per_second", "[0, 4]"),
     ("check.characters_per_second", "[40, 4]"),
@@ -271,15 +273,26 @@ OUT_OF_RANGE = [
     ("quota.characters_per_minute", "-5"),
     ("quota.max_concurrent_requests", "0"),
     ("quota.burst", "0"),
+    ("quota.burst_characters", "0"),
+    ("quota.max_unknown", "0"),
+    ("quota.weight", "0"),
+    ("quota.weight", "inf"),
     ("quota.window_s", "0"),
     ("quota.window_s", "nan"),
     ("quota.window_s", "inf"),
     ("quota.guard_ms", "-1"),
     ("quota.share", "0"),
     ("quota.share", "1.01"),
+    ("quota.weight", "0"),
+    ("quota.max_unknown", "0"),
+    ("quota.burst_characters", "0"),
     ("quota.patience_s", "0"),
+    ("quota.budget_usd", "0"),
+    ("quota.budget_usd", "inf"),
+    ("quota.budget_characters", "-1"),
     ("catalogue.read_on", "yesterday"),
     ("catalogue.read_on", "2026-W47-5"),
+    ("catalogue.counted_by", "key"),
     ("catalogue.latency_s", "-1"),
     ("catalogue.latency_s_per_character", "-1"),
     ("catalogue.models.m.unit", "rune"),
@@ -300,6 +313,10 @@ OUT_OF_RANGE = [
     ("catalogue.plans.p.models", "[[a]]"),
     ("catalogue.plans.p.usd_per_month", "-1"),
     ("catalogue.plans.p.credits_per_month", "0"),
+    ("catalogue.classes.c.requests_per_minute", "0"),
+    ("catalogue.classes.c.characters_per_minute", "0"),
+    ("catalogue.classes.c.max_concurrent_requests", "0"),
+    ("catalogue.classes.c.burst", "0"),
 ]
 
 
@@ -309,7 +326,7 @@ def test_a_value_out_of_its_range_is_refused_by_its_key(key: str, value: str) ->
 
 
 def test_every_rule_is_tried_above() -> None:
-    assert {key for key, _, _ in RULES} == {re.sub(r"\.[mpg]\b", ".*", key) for key, _ in OUT_OF_RANGE}
+    assert {key for key, _, _ in RULES} == {re.sub(r"\.[mpgc]\b", ".*", key) for key, _ in OUT_OF_RANGE}
 
 
 @pytest.mark.parametrize(

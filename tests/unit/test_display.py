@@ -1,120 +1,14 @@
-"""How a run shows itself; the clock is the test's own."""
+"""What people see of plans, reports and voices."""
 
 from dataclasses import replace
-from io import StringIO
+from typing import Any
 
 import pytest
-from rich.console import Console
 
-from cluster_tts.display import PLAIN_EVERY_S, SETTLE_S, Pace, plain_line, show_plan, show_voices, shown
+from cluster_tts.display import quota_lines, show_plan, show_voices
 from cluster_tts.model import Voice
-from cluster_tts.pipeline import Progress
-from cluster_tts.workload import DocumentSummary, PlanSummary, Summary
-
-PROGRESS = Progress(
-    documents=4, documents_whole=1, documents_incomplete=0, clips=100, spoken=10, found=5, failed=0, in_flight=3,
-    joining=0, characters=1_000, audio_s=65.0,
-)  # fmt: skip
-START = replace(PROGRESS, spoken=0, found=0, characters=0, audio_s=0.0)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-def test_a_plain_line_tells_documents_clips_audio_and_what_is_in_flight() -> None:
-    assert plain_line(PROGRESS, (None, None)) == "documents 1/4, clips 15/100, audio 1:05, in flight 3"
-
-
-def test_a_plain_line_tells_failures_joining_rate_and_time_left_where_there_are_any() -> None:
-    progress = replace(PROGRESS, failed=2, joining=1)
-    assert plain_line(progress, (1234.5, 61.0)) == (
-        "documents 1/4, clips 17/100, audio 1:05, in flight 3, failed 2, joining 1, 1,234 characters/s, ETA 1:01"
-    )
-    assert "ETA" not in plain_line(progress, (1234.5, 0.0))
-
-
-def test_pace_is_measured_from_the_first_clip_on(clock: Clock) -> None:
-    """Starting up is not speaking."""
-    pace = Pace(clock)
-    clock.now = 60
-    assert pace(START) == (None, None)
-    clock.now = 100
-    assert pace(replace(START, spoken=10, characters=500)) == (None, None)
-    clock.now = 110
-    assert pace(replace(START, spoken=30, characters=1_500)) == (100.0, 35.0)
-
-
-def test_pace_says_nothing_before_it_has_settled_or_while_nothing_is_made(clock: Clock) -> None:
-    pace = Pace(clock)
-    pace(PROGRESS)
-    clock.now = SETTLE_S - 0.1
-    assert pace(replace(PROGRESS, spoken=20)) == (None, None)
-    clock.now = SETTLE_S
-    assert pace(PROGRESS) == (None, None)
-    assert pace(replace(PROGRESS, spoken=20)) != (None, None)
-
-
-def test_what_was_found_or_given_up_is_dealt_with_too(clock: Clock) -> None:
-    pace = Pace(clock)
-    pace(replace(START, found=1))
-    clock.now = 10
-    assert pace(replace(START, found=50, failed=50)) == (0.0, 0.0)
-
-
-def test_elsewhere_than_on_a_terminal_a_plain_line_comes_every_few_seconds(clock: Clock) -> None:
-    output = StringIO()
-    with shown(Console(file=output), clock) as show:
-        show(START)
-        clock.now = PLAIN_EVERY_S - 0.1
-        show(PROGRESS)
-        clock.now = PLAIN_EVERY_S
-        show(PROGRESS)
-    lines = output.getvalue().splitlines()
-    assert [text[:40] for text in lines] == [
-        "documents 1/4, clips 0/100, audio 0:00, ",
-        "documents 1/4, clips 15/100, audio 1:05,",
-    ]
-    assert "\x1b" not in output.getvalue()
-
-
-def test_a_plain_line_is_one_line_however_narrow_the_console_is(clock: Clock) -> None:
-    output = StringIO()
-    with shown(Console(file=output, width=20), clock) as show:
-        show(PROGRESS)
-    assert output.getvalue().count("\n") == 1
-
-
-def test_nothing_is_said_where_there_is_nothing_to_speak(clock: Clock) -> None:
-    output = StringIO()
-    with shown(Console(file=output), clock) as show:
-        show(replace(START, clips=0))
-    assert output.getvalue() == ""
-
-
-def test_on_a_terminal_the_display_is_live_and_leaves_nothing(clock: Clock) -> None:
-    output = StringIO()
-    with shown(Console(file=output, force_terminal=True, width=100), clock) as show:
-        show(replace(START, clips=0))
-        show(PROGRESS)
-    assert "15/100" in output.getvalue()
-    assert output.getvalue().endswith("\x1b[2K"), "the last thing written clears its lines"
-
-
-def test_a_display_that_saw_no_progress_can_end(clock: Clock) -> None:
-    for terminal in (True, False):
-        with shown(Console(file=StringIO(), force_terminal=terminal), clock):
-            pass
-
+from cluster_tts.report import Report, Totals
+from cluster_tts.workload import BudgetSummary, DocumentSummary, PlanSummary, Summary
 
 # -- plans ------------------------------------------------------------------------------------------------------------
 
@@ -127,7 +21,7 @@ SUMMARY = Summary(
         PlanSummary("creator", 500, 2_000_000, None, 22.0, 61.0, 1.234, 0.005),
         PlanSummary("metered", None, None, None, None, 3_700.0, None, None),
     ),
-    warnings=("model m will be switched off by openai on 2027-01-06, in 46 days",), notes=("a note",),
+    budgets=(), warnings=("model m will be switched off by openai on 2027-01-06, in 46 days",), notes=("a note",),
 )  # fmt: skip
 
 
@@ -143,7 +37,7 @@ def test_a_plan_tells_cost_time_and_what_each_plan_of_the_provider_would_make_of
     assert lines[-9:-6] == [
         "2 of 14 clips are there already; 5,000 characters are to be spoken",
         "cost: about $1.23 (prices of 2026-11-20)",
-        "time: at least 1:01 at this quota, for 12 requests with 5,100 bytes",
+        "time: about 1:01 at this quota, for 12 requests with 5,100 bytes",
     ]
     assert [line.split() for line in lines[-6:-2]] == [
         ["plan", "requests/min", "bytes/min", "time", "cost", "$/month", "its", "credits", "used"],
@@ -187,3 +81,59 @@ def test_voices_are_listed_by_what_the_setting_takes(capsys: pytest.CaptureFixtu
     show_voices([Voice("v1", "Rachel", "en", "calm\x1b[31m"), Voice("v2")])
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines == [["voice", "name", "language", "description"], ["v1", "Rachel", "en", "calm\\x1b[31m"], ["v2"]]
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (BudgetSummary("usd", 5.0, 5.0, 8.25), "$5.00 left, covers about 61% of it"),
+        (BudgetSummary("usd", 5.0, 3.05, 1.2), "$3.05 of $5.00 left, enough"),
+        (BudgetSummary("usd", 5.0, 0.0, 1.2), "nothing is left of $5.00: a run would be refused"),
+        (BudgetSummary("usd", 5.0, 3.0, None), "$3.00 of $5.00 left"),
+        (
+            BudgetSummary("characters", 90_000, 60_000.0, 120_000.0),
+            "60,000 characters of 90,000 characters left, covers about 50% of it",
+        ),
+        (BudgetSummary("characters", 90_000, 90_000, 0.0), "90,000 characters left, enough"),
+    ],
+)  # fmt: skip
+def test_a_plan_tells_what_is_left_of_the_budget_and_how_far_it_goes(
+    budget: BudgetSummary, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"budget: {said}" in printed(replace(SUMMARY, budgets=(budget,)), capsys)
+
+
+# -- reports ----------------------------------------------------------------------------------------------------------
+
+REPORT = Report(
+    run_id="r1", status="whole", exit_code=0, started_at="", heartbeat="", message=None,
+    totals={**Totals().as_dict(160.0), "requests": 1_000, "refused": 7, "share_refused": 0.007}, documents=(),
+    quota={"share_used": 0.98765, "predicted_s": 152.0, "run_s": 160.1, "learned": {}},
+)  # fmt: skip
+
+
+def told(report: Report, **quota: Any) -> list[str]:
+    return list(quota_lines(replace(report, quota={**(report.quota or {}), **quota})))
+
+
+def test_the_end_tells_what_was_used_of_the_quota_what_was_refused_and_whether_the_forecast_was_right() -> None:
+    assert told(REPORT) == [
+        "quota: 98.8% of the limits in force used while requests were waiting; 7 of 1,000 requests refused (0.7%); "
+        "predicted 2:32, took 2:40"
+    ]
+
+
+def test_limits_that_were_learned_are_told_as_settings() -> None:
+    assert told(REPORT, learned={"max_concurrent_requests": 10, "requests_per_minute": 600.5})[1:] == [
+        "learned: quota.max_concurrent_requests=10 quota.requests_per_minute=600.5 (as a file for -c: learned.yaml)"
+    ]
+
+
+def test_a_run_that_did_not_come_to_its_end_is_not_compared_with_its_forecast() -> None:
+    assert "predicted" not in told(replace(REPORT, exit_code=75))[0]
+    assert "predicted" in told(replace(REPORT, exit_code=3))[0]
+
+
+def test_where_nobody_s_quota_was_needed_nothing_is_told_of_it() -> None:
+    assert list(quota_lines(replace(REPORT, quota=None))) == []
+    assert told(replace(REPORT, totals={}), share_used=None, predicted_s=None) == []

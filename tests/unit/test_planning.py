@@ -29,7 +29,7 @@ from cluster_tts.job import (
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Document, Outcome, Paragraph, Status
 from cluster_tts.planning import make_plan, plan_of_manifest
-from cluster_tts.workload import Plan, summarise
+from cluster_tts.workload import Plan, summarise, time_s
 
 SENTENCES = [f"This is sentence number {n}." for n in range(6)]
 TEXT = "\n\n".join(SENTENCES)
@@ -609,10 +609,20 @@ def test_without_a_limit_no_more_is_asked_at_once_than_workers_can(
     priced: World, engine: str, workers: int | str, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     priced.write("a", "\n\n".join(f"text {number}" for number in range(100, 229)))
-    priced.job = replace(priced.job, engine=engine, workers=WorkersSettings(workers))
+    quota = QuotaSettings(adaptive=False)
+    priced.job = replace(priced.job, engine=engine, workers=WorkersSettings(workers, 16), quota=quota)
     monkeypatch.setattr("os.cpu_count", lambda: 64)
     waves = -(-129 // at_once)
     assert summarise(priced.look(), priced.job).time_s == pytest.approx(waves * (1.0 + 0.8))
+
+
+def test_time_is_told_for_the_real_sizes_the_longest_of_the_end_going_first(priced: World) -> None:
+    """Two texts of 10 and one of 30 characters on two places: the long one begins at once, the others beside it."""
+    priced.write("a", "\n\n".join(["a" * 10, "b" * 10, "c" * 30]))
+    priced.job = replace(priced.job, quota=QuotaSettings(max_concurrent_requests=2, adaptive=False))
+    plan = priced.look()
+    assert list(plan.sizes_to_speak) == [10, 10, 30]
+    assert time_s(plan, priced.job) == pytest.approx(1.0 + 30 * 0.1) == pytest.approx(2 * (1.0 + 10 * 0.1))
 
 
 def test_nothing_to_speak_takes_no_time_and_no_money(priced: World) -> None:

@@ -2,11 +2,12 @@
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cluster_tts.manifest import DocumentRow, Manifest
+from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation
 from cluster_tts.model import Chunk, Outcome, Sound, Status
 from cluster_tts.record import FLUSH_S, Record, failures, line, read_report, write_whole
 
@@ -182,3 +183,46 @@ def test_a_report_that_is_missing_or_broken_is_none(tmp_path: Path, content: str
     if content is not None:
         (tmp_path / "report.json").write_text(content)
     assert read_report(tmp_path) is None
+
+
+def test_a_run_that_an_error_ends_lists_what_failed_too(tmp_path: Path, manifest: Manifest, record: Record) -> None:
+    writer = manifest.plan_writer()
+    writer.write([(Chunk("d", 0, 0, "Good."), "g"), (Chunk("d", 1, 0, "Bad."), "b")], 0)
+    record.locations = writer.close()
+    record.add(outcome("b", Status.FAILED))
+    record.beat()
+    assert json.loads((tmp_path / "report.json").read_text())["failures"] == [], "while it runs there is no time for it"
+    record.missing = {"clips": 2, "documents": 1, "characters": 9, "cost_usd": None}
+    record.flush("refused", 78, "the account refuses")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [(each["document"], each["text"]) for each in report["failures"]] == [("d", "Bad.")]
+    assert report["missing"] == {"clips": 2, "documents": 1, "characters": 9, "cost_usd": None}
+
+
+def test_a_report_is_written_even_where_the_plan_cannot_be_read(
+    tmp_path: Path, manifest: Manifest, record: Record, caplog: pytest.LogCaptureFixture
+) -> None:
+    record.locations = {"d": PlanLocation(tmp_path / "gone.parquet", (0,), 0)}
+    record.add(outcome("b", Status.FAILED))
+    assert record.flush("failed", 1, "the disk fails").failures == ()
+    assert "the report cannot say what failed" in caplog.text
+
+
+def test_the_report_tells_how_the_quota_stands_and_what_was_asked_for_each_document(
+    tmp_path: Path, manifest: Manifest, record: Record
+) -> None:
+    record.flush("running", None)
+    content = read_report(tmp_path)
+    assert content is not None
+    assert content["quota"] is None, "nobody's quota was needed yet"
+    refused = replace(outcome("b", Status.RETRIED), error_kind="rate_limited")
+    for each in (outcome("a"), outcome("a", Status.FOUND), refused, outcome("b", Status.RETRIED), outcome("b")):
+        record.add(each)
+    record.gauge.course = (0.0, 3.0)
+    record.flush("whole", 0)
+    content = read_report(tmp_path)
+    assert content is not None
+    (document,) = content["documents"]
+    assert (document["requests"], document["refused"], document["errors"]) == (4, 1, 1)
+    assert (content["totals"]["requests"], content["totals"]["share_refused"]) == (4, 0.25)
+    assert content["quota"]["predicted_s"] == 3.0

@@ -1,23 +1,23 @@
-"""The report: totals, quantiles, who failed last, and a page that needs and trusts nothing from outside."""
+"""The report: totals, quantiles, who was refused, who failed last."""
 
 import json
-import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
 from cluster_tts.model import Outcome, Sound, Status
 from cluster_tts.report import (
     MOST_FAILURES,
+    Asked,
     DocumentLine,
     Failure,
     Report,
     Totals,
+    bucket,
     clock,
     count_documents,
     note_failure,
-    page,
+    percent,
     quantile,
 )
 
@@ -28,7 +28,6 @@ SPOKEN = Outcome(
 FOUND = replace(SPOKEN, status=Status.FOUND, attempt=0, billed_characters=None, cost_usd=None)
 RETRIED = replace(SPOKEN, status=Status.RETRIED, sound=None, error_kind="timeout", billed_characters=None)
 FAILED = replace(RETRIED, status=Status.FAILED, attempt=4, cost_usd=None)
-NASTY = '<script src="https://evil.example/x.js">"\'&</script>'
 LINE = DocumentLine("d", "whole", 3, 0, 90, 6.0, "documents/d.wav", "ab", None)
 FAILURE = Failure("d", 2, "Some text.", "timeout", "no answer", 4)
 REPORT = Report(
@@ -89,6 +88,53 @@ def test_a_quantile_is_the_value_below_which_that_share_lies(
     assert quantile(values, share) == expected
 
 
+# -- who was asked, refused, and failed -------------------------------------------------------------------------------
+
+REFUSED = replace(RETRIED, error_kind="rate_limited")
+
+
+def test_refusals_and_errors_are_counted_apart_and_the_error_rate_is_of_what_was_not_refused() -> None:
+    content = totals(SPOKEN, SPOKEN, SPOKEN, RETRIED, REFUSED).as_dict(1.0)
+    assert (content["requests"], content["refused"], content["share_refused"]) == (5, 1, 0.2)
+    assert content["error_rate"] == 0.25
+
+
+def test_clips_that_nobody_was_asked_for_are_no_requests() -> None:
+    content = totals(FOUND, replace(RETRIED, error_kind="gate"), replace(FAILED, error_kind="worker_died")).as_dict(1.0)
+    assert (content["requests"], content["share_refused"], content["error_rate"]) == (0, None, None)
+
+
+@pytest.mark.parametrize(("characters", "most"), [(0, 100), (100, 100), (101, 200), (800, 800), (4_096, 6_400)])
+def test_sizes_of_chunks_are_counted_in_buckets_each_twice_as_wide_as_the_one_before(
+    characters: int, most: int
+) -> None:
+    assert bucket(characters) == most
+
+
+def test_errors_are_counted_by_size_of_chunk_and_by_document() -> None:
+    long = replace(RETRIED, characters=700, document="e")
+    counted = totals(SPOKEN, SPOKEN, REFUSED, long, replace(long, status=Status.SPOKEN, error_kind=None))
+    assert counted.as_dict(1.0)["by_size"] == [
+        {"characters_up_to": 100, "requests": 3, "refused": 1, "errors": 0, "error_rate": 0.0},
+        {"characters_up_to": 800, "requests": 2, "refused": 0, "errors": 1, "error_rate": 0.5},
+    ]
+    assert counted.by_document == {"d": Asked(3, 1, 0), "e": Asked(2, 0, 1)}
+
+
+def test_what_a_display_shows_is_of_the_last_requests() -> None:
+    counted = totals(*[replace(SPOKEN, latency_s=99.0)] * 100, *[SPOKEN] * 200)
+    assert counted.lately() == ((1.0, 1.0), (2.0, 2.0))
+    assert Totals().lately() == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [(None, ""), (0.0, "0%"), (0.0004, "<0.1%"), (0.001, "0.1%"), (0.5, "50.0%"), (0.99961, "99.9%"), (1.0, "100%")],
+)
+def test_a_share_is_never_rounded_to_all_or_nothing_that_it_is_not(share: float | None, told: str) -> None:
+    assert percent(share) == told
+
+
 def test_the_last_word_on_a_clip_counts() -> None:
     failed: dict[str, Outcome] = {}
     for outcome in (FAILED, RETRIED, replace(FAILED, clip_id="b"), replace(FAILED, clip_id="c"), FAILED):
@@ -139,78 +185,6 @@ def test_totals_of_attempts_and_of_documents_do_not_hide_each_other() -> None:
 def test_a_report_names_a_thousand_failures_and_no_more() -> None:
     report = replace(REPORT, failures=(FAILURE,) * (MOST_FAILURES + 5))
     assert len(report.as_dict()["failures"]) == MOST_FAILURES
-    assert page(report).count("no answer") == MOST_FAILURES
-
-
-# -- report.html ------------------------------------------------------------------------------------------------------
-
-
-class Tags(HTMLParser):
-    """Collects tags, attributes and text, and checks that tags are closed."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self.text = ""
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes.update(name for name, _ in attrs)
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def test_a_page_shows_whatever_documents_are_called_and_say() -> None:
-    """Names, texts and messages are others' words: they are shown, never obeyed."""
-    html = page(
-        replace(
-            REPORT,
-            run_id=NASTY,
-            message=NASTY,
-            documents=(replace(LINE, name=NASTY, error=NASTY), replace(LINE, path=NASTY)),
-            failures=(Failure(NASTY, 0, NASTY, NASTY, NASTY, 1),),
-        )
-    )
-    tags = Tags(html)
-    assert "script" not in tags.tags
-    assert tags.open == []
-    assert tags.text.count(NASTY) == 9
-
-
-def test_a_page_has_nothing_from_outside() -> None:
-    html = page(replace(REPORT, failures=(FAILURE,), message="all is well"))
-    assert not re.search(r"https?:|//|@import|url\(", html)
-    tags = Tags(html)
-    assert not tags.tags & {"script", "link", "img", "iframe", "object", "embed"}
-    assert not tags.attributes & {"src", "href", "srcset", "onload", "onclick"}
-
-
-def test_a_page_says_what_is_missing_and_why_only_where_something_is() -> None:
-    assert "What is missing" not in page(REPORT)
-    html = page(replace(REPORT, failures=(FAILURE,)))
-    assert "What is missing" in html
-    assert "Some text." in html
-
-
-def test_long_texts_are_cut_on_the_page_only() -> None:
-    report = replace(REPORT, failures=(replace(FAILURE, text="y" * 500),))
-    assert "y" * 200 in page(report)
-    assert "y" * 201 not in page(report)
-    assert report.as_dict()["failures"][0]["text"] == "y" * 500
-
-
-def test_a_page_of_nothing_can_be_made() -> None:
-    assert Tags(page(replace(REPORT, documents=(), totals={}))).open == []
 
 
 @pytest.mark.parametrize(

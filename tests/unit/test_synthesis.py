@@ -12,7 +12,7 @@ import soundfile as sf
 
 from cluster_tts import keys
 from cluster_tts.clips import Clips
-from cluster_tts.errors import ChunkError, Interrupted, JobError, RetryLater
+from cluster_tts.errors import AccountRefused, ChunkError, Interrupted, JobError, RetryLater
 from cluster_tts.job import (
     CatalogueSettings,
     CheckSettings,
@@ -22,7 +22,8 @@ from cluster_tts.job import (
     QuotaSettings,
     RetrySettings,
 )
-from cluster_tts.model import Clip, Outcome, Receipt, Status, Utterance, WireFormat
+from cluster_tts.limiter.gates import OpenGate
+from cluster_tts.model import Clip, News, Outcome, Receipt, Status, Told, Utterance, Want, WireFormat
 from cluster_tts.synthesis import Synthesis
 from tests.simulated import now, simulate
 
@@ -64,25 +65,29 @@ class Scripted:
         self.asked_at.append(-1.0)
 
 
-class Gate:
-    """Counts who is inside, and what it was told to cool."""
+class Gate(OpenGate):
+    """Cools as a gate does, numbers the requests it lets through, and keeps what it was told of them."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.inside = 0
-        self.entered: list[int] = []
-        self.cooled: list[float] = []
+        self.entered: list[Want] = []
+        self.news: list[News] = []
 
     @asynccontextmanager
-    async def place(self, characters: int) -> AsyncIterator[None]:
-        self.entered.append(characters)
-        self.inside += 1
-        try:
-            yield
-        finally:
-            self.inside -= 1
+    async def place(self, want: Want) -> AsyncIterator[int]:
+        async with super().place(want):
+            self.entered.append(want)
+            self.inside += 1
+            try:
+                yield len(self.entered) - 1
+            finally:
+                self.inside -= 1
 
-    def cool(self, seconds: float) -> None:
-        self.cooled.append(seconds)
+    def report(self, news: News) -> None:
+        assert not self.inside, "what came of it is told when its place was given back"
+        self.news.append(news)
+        super().report(news)
 
 
 def good(target: Path) -> None:
@@ -144,15 +149,33 @@ def test_pauses_double_and_no_place_is_held_meanwhile(clips: Clips) -> None:
     assert [outcome.status for outcome in outcomes] == [Status.RETRIED] * 3 + [Status.SPOKEN]
     assert [outcome.attempt for outcome in outcomes] == [1, 2, 3, 4]
     assert provider.asked_at == pytest.approx([0, 1, 3, 7])
-    assert gate.entered == [len(TEXT)] * 4, "every attempt passes the gate"
+    assert [want.units for want in gate.entered] == [len(TEXT)] * 4, "every attempt passes the gate"
+    assert [(news.request, news.kind) for news in gate.news] == [(0, "fault"), (1, "fault"), (2, "fault"), (3, "")]
 
 
-def test_a_delay_the_server_names_is_kept_and_cools_the_gate(clips: Clips) -> None:
+def test_a_delay_the_server_names_is_kept_by_the_gate_for_everybody(clips: Clips) -> None:
     gate = Gate()
     provider = Scripted(RetryLater("slow down", "rate_limited", after_s=9.0), good)
     make(clips, provider, gate)
     assert provider.asked_at == pytest.approx([0, 9])
-    assert gate.cooled == [9.0]
+    assert [(news.kind, news.after_s) for news in gate.news] == [("rate_limited", 9.0), ("", None)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked_at"), [("rate_limited", [0, 0]), ("too_many_at_once", [0, 0]), ("busy", [0, 4])]
+)
+def test_after_a_refusal_only_the_gate_knows_when_it_is_time_again(
+    clips: Clips, kind: str, asked_at: list[float]
+) -> None:
+    """A pause of each clip's own would make the account idle when the gate has long opened again."""
+
+    class Opened(Gate):
+        def report(self, news: News) -> None:
+            """Others may ask at once."""
+
+    provider = Scripted(refused(kind), good)
+    make(clips, provider, Opened())
+    assert provider.asked_at == pytest.approx(asked_at)
 
 
 @pytest.mark.parametrize("kind", ["rate_limited", "too_many_at_once", "slow_down"])
@@ -163,10 +186,45 @@ def test_what_the_limits_of_the_account_refuse_is_not_counted(clips: Clips, kind
     assert [outcome.http_status for outcome in outcomes] == [429] * 5 + [None, 429, None]
 
 
-def test_a_pause_that_nobody_names_cools_the_gate_after_a_rate_refusal_only(clips: Clips) -> None:
+def test_every_attempt_that_left_is_told_to_the_gate_with_what_it_cost_and_what_headers_said(clips: Clips) -> None:
+    gate, told = Gate(), Told(limit_requests=60, remaining_requests=7)
+    prices = CatalogueSettings(models={"m": ModelFacts(usd_per_million_characters=100.0)})
+    receipt = Receipt(http_status=200, billed_characters=40, told=told)
+    steps = (
+        RetryLater("too much", "rate_limited", None, Receipt(http_status=429, told=told)),
+        RetryLater("cannot reach it", "unreachable"), RetryLater("reset", "reset"), page, good,
+    )  # fmt: skip
+    make(clips, Scripted(*steps, receipt=receipt), gate, catalogue=prices, retry=RetrySettings(max_attempts=9))
+    assert [(n.request, n.kind, n.billed_characters, n.cost_usd) for n in gate.news] == [
+        (0, "rate_limited", 0, 0.0),
+        (1, "unreachable", 0, 0.0),
+        (2, "reset", None, None),  # nobody knows what became of it: what was reserved stays spent
+        (3, "not_audio", 40, pytest.approx(0.004)),
+        (4, "", 40, pytest.approx(0.004)),
+    ]
+    assert [news.told for news in gate.news] == [told, None, None, told, told]
+    assert {news.units for news in gate.news} == {len(TEXT)}
+
+
+def test_a_request_that_stops_the_run_is_told_to_the_gate_too(clips: Clips) -> None:
     gate = Gate()
-    make(clips, Scripted(refused(), refused("too_many_at_once"), refused("slow_down"), good), gate)
-    assert gate.cooled == [1.0, 4.0]
+    with pytest.raises(JobError):
+        make(clips, Scripted(JobError("no such voice")), gate)
+    assert [(news.request, news.kind) for news in gate.news] == [(0, "wrong_request")]
+    with pytest.raises(AccountRefused):
+        make(clips, Scripted(AccountRefused("no credit", "no_credit", Receipt(http_status=402))), gate)
+    assert [(news.request, news.kind, news.cost_usd) for news in gate.news[1:]] == [(1, "no_credit", 0.0)]
+
+
+def test_a_purse_that_does_not_cover_a_clip_ends_the_run_and_nobody_was_asked(clips: Clips) -> None:
+    class Empty(Gate):
+        def place(self, want: Want) -> Any:
+            raise AccountRefused("the budget is used up", "budget")
+
+    provider, gate = Scripted(good), Empty()
+    with pytest.raises(AccountRefused, match="used up"):
+        make(clips, provider, gate)
+    assert (provider.asked_at, gate.news) == ([], [])
 
 
 def test_nothing_but_refusals_ends_the_run_when_patience_does(clips: Clips) -> None:
@@ -211,7 +269,13 @@ def test_the_gate_is_asked_for_what_the_account_counts(clips: Clips) -> None:
     clip = Clip(CLIP.id, "Größe überall hören.", "document", 0)
     bytes_counted = CatalogueSettings(models={"m": ModelFacts(unit="byte")})
     make(clips, Scripted(good), gate, clip, catalogue=bytes_counted)
-    assert gate.entered == [len(clip.text.encode())]
+    assert [(want.units, want.characters) for want in gate.entered] == [(len(clip.text.encode()), len(clip.text))]
+
+
+def test_the_most_that_a_request_can_cost_is_reserved_before_it_leaves(clips: Clips) -> None:
+    gate = Gate()
+    make(clips, Scripted(good), gate, catalogue=CatalogueSettings(models={"m": ModelFacts(credits_per_character=2.0)}))
+    assert gate.entered == [Want(len(TEXT), 2 * len(TEXT), 0.0)]
 
 
 def test_a_provider_is_told_what_stands_around_the_text(clips: Clips) -> None:
@@ -280,14 +344,11 @@ def test_a_defect_of_the_provider_costs_the_clip_and_is_told(clips: Clips) -> No
 @pytest.mark.parametrize("error", [KeyError("no limiter"), ConnectionError("gone"), TimeoutError()])
 def test_a_gate_that_fails_is_no_defect_of_the_provider_and_is_tried_again(clips: Clips, error: Exception) -> None:
     class Broken(Gate):
-        def place(self, characters: int) -> Any:
-            return self.failing() if not self.cooled else super().place(characters)
-
-        @asynccontextmanager
-        async def failing(self) -> AsyncIterator[None]:
-            self.cool(0.0)
+        def place(self, want: Want) -> Any:
+            if self.entered:
+                return super().place(want)
+            self.entered.append(want)
             raise error
-            yield
 
     outcomes = make(clips, Scripted(good), Broken())
     assert [(outcome.status, outcome.error_kind) for outcome in outcomes] == [

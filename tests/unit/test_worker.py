@@ -11,14 +11,15 @@ import soundfile as sf
 
 from cluster_tts.clips import Clips
 from cluster_tts.errors import AccountRefused, JobError, RetryLater
-from cluster_tts.gates import LimiterGate
-from cluster_tts.job import Job
-from cluster_tts.limiter import Limiter
-from cluster_tts.model import Clip, Outcome, Receipt, Status, Utterance
-from cluster_tts.quota import Limits
+from cluster_tts.job import Job, ProviderSettings, QuotaSettings
+from cluster_tts.limiter.gates import LimiterGate
+from cluster_tts.limiter.limiter import Limiter
+from cluster_tts.model import Clip, Outcome, Purse, Receipt, Status, Utterance
+from cluster_tts.quota.limits import Limits
+from cluster_tts.quota.permits import Claim
 from cluster_tts.synthesis import Synthesis
 from cluster_tts.task_queue import Loans, TaskQueue
-from cluster_tts.worker import LEASE_S, Worker
+from cluster_tts.worker import LEASE_S, Hire, Worker, claim_of, needs_limiter
 from tests.simulated import now, simulate
 
 
@@ -155,7 +156,7 @@ def test_once_the_queue_is_closed_no_request_begins_and_the_one_that_has_left_is
         clock = asyncio.get_running_loop().time
         tasks = Tasks(TaskQueue(LEASE_S, clock=clock))
         tasks.queue.exchange([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(clips)])
-        gate = LimiterGate(Limiter(clock), "a", Limits(in_flight=1), "w")
+        gate = LimiterGate(Limiter(clock=clock), "a", Claim("run", Limits(in_flight=1), adaptive=False), "w")
         synthesis = Synthesis(cast(Any, voice), gate, Clips(tmp_path, "wav"), Job())
         working = asyncio.create_task(Worker("w", tasks, synthesis, 3).run())
         await asyncio.sleep(close_after_s)
@@ -186,7 +187,7 @@ def test_when_the_account_refuses_no_request_begins_and_those_in_flight_are_fini
         clock = asyncio.get_running_loop().time
         queue = TaskQueue(LEASE_S, clock=clock)
         queue.exchange([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(9)])
-        gate = LimiterGate(Limiter(clock), "a", Limits(in_flight=2), "w")
+        gate = LimiterGate(Limiter(clock=clock), "a", Claim("run", Limits(in_flight=2), adaptive=False), "w")
         synthesis = Synthesis(cast(Any, voice), gate, Clips(tmp_path, "wav"), Job())
         with pytest.raises(AccountRefused, match="no credit left"):
             await Worker("w", Tasks(queue), synthesis, 4).run()
@@ -200,3 +201,52 @@ def test_when_the_account_refuses_no_request_begins_and_those_in_flight_are_fini
         (Status.SPOKEN, None),
     ]
     assert voice.asked == 2
+
+
+def test_an_empty_purse_ends_the_worker_once_what_was_asked_is_reported(tmp_path: Path) -> None:
+    """Nothing is asked that could cost more than is left; what is in flight has first to tell what it did cost."""
+    voice = SlowVoice()
+
+    async def main() -> list[Outcome]:
+        clock = asyncio.get_running_loop().time
+        queue = TaskQueue(LEASE_S, clock=clock)
+        queue.exchange([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(9)])
+        claim = Claim("run", Limits(in_flight=9), purse=Purse(characters=100))
+        gate = LimiterGate(Limiter(clock=clock), "a", claim, "w")
+        synthesis = Synthesis(cast(Any, voice), gate, Clips(tmp_path, "wav"), Job())
+        with pytest.raises(AccountRefused, match=r"budget is used up: 10 characters are left of quota\.budget_char"):
+            await Worker("w", Tasks(queue), synthesis, 4).run()
+        ledger = queue.exchange()
+        assert (ledger.waiting, ledger.lent) == (6, 0), "what was not made is free for others"
+        return list(ledger.outcomes)
+
+    outcomes = simulate(main())
+    assert [outcome.status for outcome in outcomes] == [Status.SPOKEN] * 3, (
+        "and nobody is told of attempts that never were"
+    )
+    assert voice.asked == 3
+
+
+def test_a_worker_asks_with_what_the_job_says_of_the_account() -> None:
+    quota = QuotaSettings(requests_per_minute=60, share=0.5, weight=2.0, adaptive=False, max_unknown=7, guard_ms=50)
+    purse = Purse(usd=3.0)
+    claim = claim_of(Job(quota=quota), Hire("run", "w", 4, purse))
+    assert claim == Claim("run", Limits(requests=30, guard_s=0.05), 0.5, 2.0, False, 7, purse)
+
+
+def test_where_no_limit_is_known_the_window_and_the_guard_are_those_of_the_job() -> None:
+    claim = claim_of(Job(quota=QuotaSettings(window_s=10, guard_ms=300)), Hire("run", "w", 4))
+    assert claim == Claim("run", Limits(window_s=10, guard_s=0.3))
+
+
+@pytest.mark.parametrize(
+    ("job", "needed"),
+    [
+        (Job(), False),
+        (Job(quota=QuotaSettings(max_concurrent_requests=2)), True),
+        (Job(provider=ProviderSettings(api_key_env="SOME_KEY")), True),
+        (Job(provider=ProviderSettings(base_url="http://here:8000/v1")), True),
+    ],
+)
+def test_whoever_asks_somebodys_account_or_server_asks_the_limiter_first(job: Job, needed: bool) -> None:
+    assert needs_limiter(job) == needed
