@@ -1,6 +1,7 @@
 """Providers to be tested: our own, those with a server over its emulator, and whatever PROVIDER names."""
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -17,9 +18,10 @@ from cluster_tts.clips import Clips
 from cluster_tts.emulator import EMULATORS
 from cluster_tts.emulator.server import Emulator, running
 from cluster_tts.emulator.settings import Settings
-from cluster_tts.errors import JobError
+from cluster_tts.errors import REFUSALS, JobError
 from cluster_tts.job import Job, ProviderSettings
-from cluster_tts.model import Clip, Outcome, Status, Utterance
+from cluster_tts.model import Clip, News, Outcome, Status, Utterance, Want
+from cluster_tts.patience import pause_s
 from cluster_tts.providers import PROVIDERS, make, replicate
 from cluster_tts.providers.base import Provider
 from cluster_tts.synthesis import Synthesis
@@ -108,17 +110,29 @@ async def provider(settings: ProviderSettings) -> AsyncIterator[Provider]:
 
 
 class Gate:
-    """Open; notes what it was told to cool."""
+    """Open, but that whoever was refused waits before it passes again; notes what a limiter would cool for everybody."""
 
-    def __init__(self) -> None:
+    def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         self.cooled: list[float] = []
+        self._sleep = sleep
+        self._places = itertools.count()
+        self._pauses: dict[object, list[float]] = {}  # by whoever passes: one task makes one clip
 
     @asynccontextmanager
-    async def place(self, characters: int) -> AsyncIterator[None]:
-        yield
+    async def place(self, want: Want) -> AsyncIterator[int]:
+        assert want.units > 0
+        if pauses := self._pauses.get(asyncio.current_task()):
+            await self._sleep(pauses[-1])
+        yield next(self._places)
 
-    def cool(self, seconds: float) -> None:
-        self.cooled.append(seconds)
+    def report(self, news: News) -> None:
+        refusals = self._pauses.setdefault(asyncio.current_task(), [])
+        if news.kind not in REFUSALS:
+            refusals.clear()
+            return
+        refusals.append(pause_s(news.kind, news.after_s, len(refusals) + 1))
+        if news.after_s is not None or news.kind != "too_many_at_once":
+            self.cooled.append(refusals[-1])
 
 
 @dataclass
@@ -173,7 +187,11 @@ def speak_all(tmp_path: Path, time: Time) -> SpeakAll:
     """Has texts spoken as a worker does it, all at once, until each is a clip or given up or an error ends it all."""
 
     async def speak_all(job: Job, *texts: str, sleep: Callable[[float], Awaitable[None]] | None = None) -> Ended:
-        clips, gate, outcomes = Clips(tmp_path / "clips", job.provider.suffix), Gate(), list[Outcome]()
+        clips, gate, outcomes = (
+            Clips(tmp_path / "clips", job.provider.suffix),
+            Gate(sleep or time.sleep),
+            list[Outcome](),
+        )
         provider = make(job.provider)
         synthesis = Synthesis(provider, gate, clips, job, sleep or time.sleep, time.clock)
 
