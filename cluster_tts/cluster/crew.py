@@ -184,8 +184,8 @@ class RayCrew:
         task = join_remotely.options(num_cpus=0, max_retries=3, enable_task_events=False)
         try:
             return cast(Joined, await task.remote(order))
-        except DamagedClips as damage:  # as for a worker's errors: a wrapper that is an instance of it
-            raise getattr(damage, "cause", damage) from None
+        except (DamagedClips, OSError) as error:  # as for a worker's errors: a wrapper that is an instance of it
+            raise getattr(error, "cause", error) from None
 
     async def dismiss(self, grace_s: float) -> Ledger:
         outcomes: list[Outcome] = []

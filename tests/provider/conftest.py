@@ -110,7 +110,7 @@ async def provider(settings: ProviderSettings) -> AsyncIterator[Provider]:
 
 
 class Gate:
-    """Open, but that whoever was refused waits before it passes again; notes what a limiter would cool for everybody."""
+    """Open, but that whoever was refused waits before passing again; notes what a limiter would cool for everybody."""
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         self.cooled: list[float] = []
