@@ -10,7 +10,6 @@ from cluster_tts.quota.counting import Quota
 from cluster_tts.quota.limits import Limits
 
 MARGIN = 0.02  # of a limit, left free beside others who do not keep to our clock
-YIELD = 0.07  # of a limit, given up at a refusal that nothing else explains
 ALL = 0.98  # of a window's limit at once is taken for all of it: what headers say is rounded
 
 
@@ -99,15 +98,6 @@ class Announced:
             return remaining, False
         size = remaining + told.reset_requests_s * limit / window_s
         return (limit, True) if size >= ALL * limit else (size, True)
-
-    def yield_to_others(self, quota: Quota, now: float) -> None:
-        """Leave room for somebody who must be there: by our own count a request that was refused had its place.
-
-        Beside a neighbour who waits as we do, whoever is sooner takes all: what the neighbour then really uses is
-        what the next answers tell.
-        """
-        if self._told.limit_requests:
-            quota.noticed.add(now, max(2, math.ceil(YIELD * self._told.limit_requests)), 0)
 
     def notice_others(self, sent: Sent, told: Told, quota: Quota, now: float) -> None:
         """Count as used what was used of the window and not by us: where limits count by window, or by a bucket that

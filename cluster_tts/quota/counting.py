@@ -158,8 +158,9 @@ class Quota:
             return math.inf  # everything is others', until they write that they make room
         if limits.requests is not None and limits.burst is not None and limits.burst < limits.requests:
             wait_s = self.requests_drawn.wait_s(1, limits.burst * part, limits.guard_s, now)
-        if limits.characters is not None and limits.burst_characters is not None:
-            wait_s = max(wait_s, self.units_drawn.wait_s(units, limits.burst_characters * part, limits.guard_s, now))
+        text, text_burst = limits.characters, limits.burst_characters
+        if text is not None and text_burst is not None and text_burst < text:
+            wait_s = max(wait_s, self.units_drawn.wait_s(units, text_burst * part, limits.guard_s, now))
         return wait_s
 
     def _rate_wait_s(self, units: int, now: float, requests: int = 1) -> float:

@@ -47,6 +47,11 @@ class Finding:
         """A ceiling for a rate: whether more can be had takes a window to tell."""
         return Ceiling(proven, most or math.inf, AGAIN_WINDOWS * self.named.window_s, strides=True)
 
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether less than the limit on requests is asked, because more was refused."""
+        return self.requests is not None and self.requests.proven < self.requests.most
+
     def limits(self, units: int, now: float) -> Limits:
         """What to hold to if the next request has so many units."""
         named, told, share = self.named, self._announced, self.share

@@ -18,6 +18,7 @@ from cluster_tts.quota.counting import Quota
 from cluster_tts.quota.finding import Finding, as_places
 from cluster_tts.quota.health import Health
 from cluster_tts.quota.limits import Limits
+from cluster_tts.quota.logs import Log
 
 SMALLER = 7 / 8  # what is left of a rate that was taken before, and is refused now
 MANY_REFUSALS, LOOK_BACK_WINDOWS = 3, 2  # so many in so long are no accident, whatever delay the server names
@@ -110,7 +111,9 @@ class Learner:
             finding.burst.told(found[0])
             if found[1] and not finding.burst.is_final:
                 finding.burst.refusals += 1  # its size is known: nothing is left to be found by refusals
-        if whole(finding.burst):
+        if finding.is_narrowed:
+            quota.noticed = Log()  # what is left beside others was found by refusals: they are not counted twice
+        elif whole(finding.burst):
             self.announced.notice_others(sent, news.told, quota, now)
 
     def _hear_refusal(self, sent: Sent, news: News, quota: Quota, now: float) -> None:
@@ -142,8 +145,8 @@ class Learner:
         finding.stop_growing()
         if news.told is not None and news.told.limit_requests:
             if sent.window_requests <= news.told.limit_requests:
-                self.announced.yield_to_others(quota, now)
-            return True  # what is left was read from the same answer
+                self._narrow_rate(sent, quota, now)  # there was room by our count: somebody else has taken it
+            return True  # how much is left was read from the same answer
         if bursting := self._bursting(sent):
             ceiling, level, what = bursting
             ceiling.refused(level, now)
