@@ -331,3 +331,30 @@ def test_a_burst_is_shared_as_the_rates_are(asked: QuotaSettings, burst: int | N
     limits = Limits.of(asked)
     assert limits is not None
     assert (limits.burst, limits.burst_characters) == (burst, characters)
+
+
+def test_what_left_late_makes_the_guard_longer_for_a_window() -> None:
+    quota = Quota(Limits(requests=1, window_s=10, guard_s=0.1))
+    quota.note_late(0.04, 0.0)
+    assert quota.span_s(0.0) == pytest.approx(10.1), "half of the guard is for that"
+    quota.note_late(0.25, 0.0)
+    quota.take(1, 0.0)
+    assert quota.wait_s(1, 0.0) == pytest.approx(10.3)
+    quota.note_late(0.15, 1.0)
+    assert quota.span_s(1.0) == pytest.approx(10.3), "a smaller one does not shorten it"
+    assert quota.span_s(10.4) == pytest.approx(10.1)
+
+
+def test_a_request_lets_another_leave_first_only_as_far_as_its_window_has_room_for_both() -> None:
+    quota = Quota(Limits(characters=100, window_s=10, guard_s=0))
+    quota.take(70, 0.0)
+    quota.take(20, 4.0)
+    assert quota.wait_s(60, 5.0) == pytest.approx(5.0)
+    assert quota.wait_behind_s(60, 10, 5.0) == pytest.approx(5.0), "70 leave the window together"
+    assert quota.wait_behind_s(60, 30, 5.0) == pytest.approx(9.0), "20 more have to"
+
+
+def test_a_burst_as_large_as_the_window_is_not_paced() -> None:
+    quota = Quota(Limits(characters=100, window_s=10, guard_s=1, burst_characters=100))
+    quota.take(95, 0.0)
+    assert quota.wait_s(5, 0.0) == 0.0
