@@ -23,14 +23,14 @@ class Asker:
     """A worker without work: passes through the gate, and again."""
 
     async def run(self, limiter: Any, name: str, seconds: float) -> list[float]:
-        from cluster_tts.cluster.ports import RemoteLimiter
+        from cluster_tts.cluster.actors import RemoteLimiter
         from cluster_tts.limiter.gates import LimiterGate
         from cluster_tts.model import News, Want
         from cluster_tts.quota.limits import Limits
         from cluster_tts.quota.permits import Claim
 
         claim = Claim("bench", Limits(requests=LIMIT, window_s=WINDOW_S, burst=LIMIT), adaptive=False)
-        gate = LimiterGate(RemoteLimiter(limiter), "bench", claim, name)
+        gate = LimiterGate(RemoteLimiter(limiter, ""), "bench", claim, name)
         left: list[float] = []
         until = time.time() + seconds
 

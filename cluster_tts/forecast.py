@@ -223,6 +223,7 @@ def _pacers(limits: Limits, learns: bool) -> list[_Pacer]:
     if limits.requests is not None and (learns if limits.burst is None else limits.burst < limits.requests):
         pacers.append(_Pacer(limits.requests, limits.burst, limits, by_text=False))
     learns = learns and limits.burst is None
-    if limits.characters is not None and (learns or limits.burst_characters is not None):
+    of_text = limits.burst_characters
+    if limits.characters is not None and (learns if of_text is None else of_text < limits.characters):
         pacers.append(_Pacer(limits.characters, limits.burst_characters, limits, by_text=True))
     return pacers

@@ -165,11 +165,16 @@ def _files(manifest: Path) -> list[Path]:
     return sorted((manifest / "spending").glob("*.json"))
 
 
+NEEDED = {"usd", "characters", "open", "places", "clips_dir", "suffix", "priced"}
+
+
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"its schema is {content['schema_version']}, this program reads {SCHEMA_VERSION}")
+        if lacking := NEEDED - content.keys():
+            raise ValueError(f"it has no {', '.join(sorted(lacking))}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise JobError(
             f"'{path}' cannot be read ({error}), so what an earlier run has spent is not known: remove it, and lower "

@@ -1,15 +1,16 @@
 """Plain classes as actors. What each decides is decided, and tested, without Ray."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import ray
 
 from cluster_tts import keys
-from cluster_tts.cluster.ports import RemoteLimiter, RemoteTasks
+from cluster_tts.cluster.ports import RemoteTasks
 from cluster_tts.job import Job
 from cluster_tts.limiter.limiter import Limiter
 from cluster_tts.limiter.state_file import state_folder
+from cluster_tts.quota.permits import Ask, Claim, Reply
 from cluster_tts.task_queue import TaskQueue
 from cluster_tts.worker import Hire, make_worker
 
@@ -21,9 +22,9 @@ class _WorkerShell:
         """Keys that this node's environment may not hold; as arguments of a constructor Ray would keep them."""
         keys.hand_over(api_keys)
 
-    async def work(self, job: Job, hire: Hire, queue: Any, limiter: Any) -> None:
+    async def work(self, job: Job, hire: Hire, queue: Any, limiter: Any, node: str) -> None:
         """Build the worker here, where its key and its voice are, and let it work until the queue is closed."""
-        port = RemoteLimiter(limiter) if limiter is not None else None
+        port = RemoteLimiter(limiter, node) if limiter is not None else None
         await make_worker(job, hire, RemoteTasks(queue), port).run()
 
 
@@ -37,6 +38,31 @@ class _LimiterShell(Limiter):
             await asyncio.sleep(left_s)
         await self.aclose()
         ray.actor.exit_actor()
+
+
+def limiter_on(node: str) -> Any:
+    """The limiter of the cluster: the one that is there, else a new one on ``node``."""
+    return LimiterActor.options(
+        name="limiter", namespace="cluster_tts", lifetime="detached", get_if_exists=True, num_cpus=0,
+        max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, enable_task_events=False,
+        label_selector={"ray.io/node-id": node},
+    ).remote()  # fmt: skip
+
+
+class RemoteLimiter:
+    """``permits.LimiterPort`` over the limiter actor, which leaves when nobody has asked for long."""
+
+    def __init__(self, limiter: Any, node: str) -> None:
+        self._limiter = limiter
+        self._node = node
+
+    async def ask(self, account: str, claim: Claim, ask: Ask) -> Reply:
+        try:
+            return cast(Reply, await self._limiter.ask.remote(account, claim, ask))
+        except ray.exceptions.ActorDiedError:
+            self._limiter = limiter_on(self._node)
+            self._limiter.leave_when_idle.remote()
+            return cast(Reply, await self._limiter.ask.remote(account, claim, ask))
 
 
 QueueActor: Any = ray.remote(TaskQueue)

@@ -55,6 +55,7 @@ class RayCrew:
         self._told = time.monotonic()
         self._queue: Any = None
         self._limiter: Any = None
+        self._node = ""
         self.backlog = 64
         self.joiners = 1
 
@@ -71,16 +72,13 @@ class RayCrew:
         self._session.open()
         import ray
 
-        from cluster_tts.cluster.actors import LimiterActor, QueueActor
+        from cluster_tts.cluster.actors import QueueActor, limiter_on
 
-        here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+        self._node = node = ray.get_runtime_context().get_node_id()
+        here = {"ray.io/node-id": node}
         self._queue = QueueActor.options(num_cpus=0, enable_task_events=False, label_selector=here).remote(LEASE_S)
         if needs_limiter(self._job):
-            self._limiter = LimiterActor.options(
-                name="limiter", namespace="cluster_tts", lifetime="detached", get_if_exists=True, num_cpus=0,
-                max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, enable_task_events=False,
-                label_selector=here,
-            ).remote()  # fmt: skip
+            self._limiter = limiter_on(node)
             self._refuse_other_protocol()
             self._limiter.leave_when_idle.remote()
         embedded = provider_class(self._job.provider.name).embedded
@@ -95,7 +93,12 @@ class RayCrew:
         """The limiter may have been made by a run of another version, and outlived it."""
         import ray
 
+        from cluster_tts.cluster.actors import limiter_on
+
         try:
+            theirs = ray.get(self._limiter.protocol.remote(), timeout=ROOM_S)
+        except ray.exceptions.RayActorError:  # it has just left
+            self._limiter = limiter_on(self._node)
             theirs = ray.get(self._limiter.protocol.remote(), timeout=ROOM_S)
         except (AttributeError, ray.exceptions.RayTaskError):
             theirs = 0
@@ -115,7 +118,7 @@ class RayCrew:
         self._hired_names.append(name)
         actor.accept.remote(keys.to_hand_over(self._job.provider))  # calls to an actor begin in order
         hire = Hire(self._run, name, self._staff.slots, self._purse)
-        self._work[actor.work.remote(self._job, hire, self._queue, self._limiter)] = name
+        self._work[actor.work.remote(self._job, hire, self._queue, self._limiter, self._node)] = name
 
     async def exchange(self, clips: Sequence[Clip], last: bool) -> Ledger:
         await self._replace_dead()

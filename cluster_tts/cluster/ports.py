@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from cluster_tts.model import Outcome
-from cluster_tts.quota.permits import Ask, Claim, Reply
 from cluster_tts.task_queue import Loans
 
 
@@ -16,13 +15,3 @@ class RemoteTasks:
 
     async def serve(self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int) -> Loans:
         return cast(Loans, await self._queue.serve.remote(worker, holding, outcomes, want))
-
-
-class RemoteLimiter:
-    """``permits.LimiterPort`` over the limiter actor."""
-
-    def __init__(self, limiter: Any) -> None:
-        self._limiter = limiter
-
-    async def ask(self, account: str, claim: Claim, ask: Ask) -> Reply:
-        return cast(Reply, await self._limiter.ask.remote(account, claim, ask))

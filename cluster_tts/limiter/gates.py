@@ -69,6 +69,9 @@ class Passages:
             except RetryLater as error:
                 gate.report(News(request, error.kind, error.after_s))
                 raise
+            except Exception:
+                gate.report(News(request, "wrong_request"))
+                raise
             gate.report(News(request))
 
 
@@ -87,7 +90,9 @@ class LimiterGate:
         self._ids = itertools.count()
         self._numbers = itertools.count()
         self._waiting: dict[int, tuple[Want, asyncio.Future[None]]] = {}
-        self._held: dict[int, tuple[float, int]] = {}  # when it left, and its units
+        self._held: dict[int, tuple[float, Want]] = {}  # when it left, and what it may cost
+        self._untold: dict[int, Want] = {}  # of what left, that of which nothing has been reported
+        self._spent = (0.0, 0)  # dollars and characters, at most, of what was reported
         self._sent: deque[tuple[float, int]] = deque()
         self._done: list[tuple[int, float]] = []  # with when they left
         self._news: list[News] = []
@@ -115,7 +120,7 @@ class LimiterGate:
             yield request
         except asyncio.CancelledError:
             if request in self._held:  # nobody will ever know what came of it
-                self._news.append(News(request, "cancelled"))
+                self._settle(News(request, "cancelled"))
             else:
                 self._news.append(News(request, "unused", cost_usd=0.0, billed_characters=0))
             raise
@@ -127,12 +132,20 @@ class LimiterGate:
 
     def report(self, news: News) -> None:
         """Tell what came of a request."""
-        self._news.append(news)
+        self._settle(news)
         self._send()
+
+    def _settle(self, news: News) -> None:
+        self._news.append(news)
+        want = self._untold.pop(news.request, Want(0))
+        usd = want.usd if news.cost_usd is None else news.cost_usd
+        characters = want.characters if news.billed_characters is None else news.billed_characters
+        self._spent = self._spent[0] + usd, self._spent[1] + characters
 
     def _leaves(self, request: int, want: Want) -> None:
         now = asyncio.get_running_loop().time()
-        self._held[request] = now, want.units
+        self._held[request] = now, want
+        self._untold[request] = want
         self._sent.append((now, want.units))
         span = self._claim.limits.window_s + self._claim.limits.guard_s
         while self._sent[0][0] < now - span:
@@ -147,21 +160,24 @@ class LimiterGate:
     def _ask(self) -> None:
         self._sending = False
         wants = {request: want for request, (want, allowed) in self._waiting.items() if not allowed.done()}
-        sent, holds = self._told()
+        sent, holds, spent = self._told()
         now = asyncio.get_running_loop().time()
         done = tuple((request, now - left) for request, left in self._done)
-        ask = Ask(self._worker, next(self._numbers), wants, done, tuple(self._news), self._era, sent, holds)
+        ask = Ask(self._worker, next(self._numbers), wants, done, tuple(self._news), self._era, sent, holds, spent)
         self._done.clear()
         self._news.clear()
         self._calls.add(asyncio.get_running_loop().create_task(self._call(ask)))
 
-    def _told(self) -> tuple[tuple[tuple[float, int], ...] | None, tuple[int, ...]]:
+    def _told(self) -> tuple[tuple[tuple[float, int], ...] | None, dict[int, Want], tuple[float, int]]:
         """What a limiter that has forgotten everything has to know."""
         if self._tell_s is None:
-            return None, ()
+            return None, {}, (0.0, 0)
         now = asyncio.get_running_loop().time()
         sent = tuple((now - left, units) for left, units in self._sent if now - left <= self._tell_s)
-        return sent, tuple(self._held)
+        holds = {request: want for request, (_, want) in self._held.items()}
+        checked = [want for request, want in self._untold.items() if request not in self._held]
+        usd = self._spent[0] + sum(want.usd for want in checked)
+        return sent, holds, (usd, self._spent[1] + sum(want.characters for want in checked))
 
     async def _call(self, ask: Ask) -> None:
         try:

@@ -60,7 +60,8 @@ class Limiter:
         return self._clock() - self._asked
 
     def protocol(self) -> int:
-        """Which messages this limiter understands."""
+        """Which messages this limiter understands; whoever wants to know is about to ask."""
+        self._asked = self._clock()
         return PROTOCOL
 
     async def ask(self, account: str, claim: Claim, ask: Ask) -> Reply:
@@ -80,7 +81,7 @@ class Limiter:
             self._heard.add((account, ask.worker))
             told = ask.sent is not None
         elif ask.sent is not None:
-            ask = replace(ask, sent=None, holds=())  # it has told that already
+            ask = replace(ask, sent=None, holds={})  # it has told that already
         now = self._clock()
         entry.account.drop(entry.account.silent(now - SILENT_S), now)
         is_newest = entry.account.hear(claim, ask, now)
@@ -135,20 +136,26 @@ class Limiter:
             loop = asyncio.get_running_loop()
             entry.tasks = [loop.create_task(self._grant(entry))]
             if entry.meeting is not None:
-                entry.tasks.append(loop.create_task(self._meet(entry, entry.meeting)))
+                entry.tasks.append(loop.create_task(self._meet(name, entry, entry.meeting)))
             self._entries[name] = entry
             return entry
 
-    @staticmethod
-    async def _meet(entry: _Entry, meeting: Meeting) -> None:
-        """For ever: tell the others on the account, and be told."""
+    async def _meet(self, name: str, entry: _Entry, meeting: Meeting) -> None:
+        """Tell the others on the account, and be told, until nobody here uses it any more: its part is others' then."""
         while True:
             await asyncio.sleep(WRITE_S)
+            entry.account.drop(entry.account.silent(self._clock() - SILENT_S), self._clock())
             try:
                 await meeting.exchange(entry.account)
+                entry.failure = None
             except JobError as error:
                 entry.failure = error
             entry.changed.set()
+            if not entry.account.runs():
+                del self._entries[name]
+                entry.tasks[0].cancel()
+                await meeting.close(entry.account)
+                return
 
     @staticmethod
     async def _hold(entry: _Entry, worker: str) -> None:

@@ -34,6 +34,7 @@ class Meeting:
         self._heard = -1.0
         self._writing: asyncio.Future[Shared] | None = None
         self._told: set[str] = set()  # dead limiters of which all is known by now
+        self._has_said = False
         self._untold: set[str] = set()  # workers of a limiter that died, as far as they may be alive
 
     async def open(self, claim: Claim, survivors: bool) -> Account:
@@ -50,6 +51,7 @@ class Meeting:
             self._untold = {worker for party in shared.lost for worker in party.places}
             account.ready_at = now + SURVIVORS_S
         self._hear(account, shared)
+        account.on_limits = lambda: self._divide(account)
         return account
 
     @property
@@ -107,15 +109,24 @@ class Meeting:
         """Act by what the others wrote. What survivors told of a dead limiter is in our own log."""
         lost = tuple(party for party in shared.lost if party.id not in self._told)
         self._shared = replace(shared, lost=lost)
-        self._heard = now = self._clock()
-        limits = account.quota.limits
-        left = theirs(
-            limits.requests, limits.characters, limits.in_flight, self._shared, limits.window_s + limits.guard_s
-        )
+        self._heard = self._clock()
+        self._divide(account)
+
+    def _divide(self, account: Account) -> None:
+        """Leave to the others what of the limits in force is theirs."""
+        limits, shared = account.quota.limits, self._shared
+        left = theirs(limits.requests, limits.characters, limits.in_flight, shared, limits.window_s + limits.guard_s)
         account.parties = len(shared.parties) + 1
         account.quota.share(
             Others(
-                Log((now - age_s, requests, units) for age_s, requests, units in left.log),
+                Log((self._heard - age_s, requests, units) for age_s, requests, units in left.log),
                 left.requests, left.characters, left.places, left.part if shared.parties else 0.0,
+                is_first=shared.older == 0,
             )
         )  # fmt: skip
+        if shared.parties and limits.in_flight is not None and left.places >= limits.in_flight and not self._has_said:
+            self._has_said = True
+            account.say(
+                f"other runs on this machine have all {limits.in_flight} places of account {account.name}: this one "
+                "waits until one of them ends"
+            )

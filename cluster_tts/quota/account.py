@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -49,6 +49,7 @@ class Account:
         self.parties = 1
         self.granted = 0
         self.broke: dict[str, str] = {}  # why nothing more of a run leaves
+        self.on_limits: Callable[[], None] = lambda: None  # called when the limits in force are others
         self._spent_before = shared.spent
         self._claims: dict[str, Claim] = {}  # by worker
         self._asked: dict[str, float] = {}
@@ -104,7 +105,10 @@ class Account:
                 return granted, self.ready_at - now
             limits = self.learner.limits(want.units, now)
             if limits != self.quota.limits:
+                before = self.quota.limits
                 self.quota.set(limits)
+                if _amounts(before) != _amounts(limits):
+                    self.on_limits()
             if (wait_s := self.quota.wait_s(want.units, now)) > 0:
                 if filler := self._filler(run, key, want, now + wait_s, now):
                     self._let_go(run, *filler, now)
@@ -232,11 +236,13 @@ class Account:
         """Take over what a worker sent and holds by leave of an earlier limiter."""
         uses: list[Use] = [(now - age_s, 1, units) for age_s, units in ask.sent or ()]
         self.quota.recall(uses)
-        for request in ask.holds:
+        self.purses.spent_by(claim.run, ask.worker, ask.spent)
+        for request, want in ask.holds.items():
             if (key := (ask.worker, request)) not in self._flights:
                 self.quota.in_flight += 1
                 sent = Sent(now, 0, self.quota.in_flight, 0, 0, 0.0, 0.0)
                 self._flights[key] = _Flight(claim.run, sent)
+                self.purses.reserve(claim.run, key, want)
 
     def _heed_claims(self) -> None:
         """Hold to the least of what those name that still ask."""
@@ -253,6 +259,10 @@ class Account:
             )
         self._named = named
         self.learner.name(least, min(claim.share for claim in claims))
+
+
+def _amounts(limits: Limits) -> tuple[float | None, ...]:
+    return limits.requests, limits.characters, limits.in_flight
 
 
 def _in_words(limits: Limits) -> str:

@@ -31,6 +31,8 @@ class Others:
     units: float = 0.0
     places: int = 0
     part: float = 0.0
+    is_first: bool = True
+    """Whether nobody else was there before: what is larger than a part is ours to send once the others send nothing."""
 
 
 class Quota:
@@ -177,7 +179,10 @@ class Quota:
             counted[0], counted[1] = counted[0] - requests, counted[1] - has_units
             wait = left + span - now
             if self._fits(ours, theirs):
-                break
+                return wait
+        reserved = self.others.requests or self.others.units
+        if reserved and (self.others.log.uses or not self.others.is_first):
+            return math.inf  # larger than our part: only the others' end, or their rest, makes room for it
         return wait
 
     def _fits(self, ours: list[int], theirs: list[int]) -> bool:

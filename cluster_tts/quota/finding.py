@@ -50,7 +50,7 @@ class Finding:
     @property
     def is_narrowed(self) -> bool:
         """Whether less than the limit on requests is asked, because more was refused."""
-        return self.requests is not None and self.requests.proven < self.requests.most
+        return _is_narrowed(self.requests)
 
     def limits(self, units: int, now: float) -> Limits:
         """What to hold to if the next request has so many units."""
@@ -148,8 +148,10 @@ class Finding:
         if not (named.any_known or told or self.requests or self.units or self.places):
             self.growth = Growth(self._max_unknown, START_IN_FLIGHT)
             self.places = Ceiling(START_IN_FLIGHT, self.growth.level, AGAIN_S)
-        elif self.growth is not None and told:
+        elif named.any_known or told:
             self.stop_growing()
+        if self._announced.is_rate and self.requests is not None and not self.requests.refusals:
+            self.requests = None  # remembered from an earlier run: what is told now is newer
 
     def _burst_ceiling(self, name: str, ceiling: Ceiling | None, most: float | None) -> Ceiling | None:
         if most is None:
@@ -177,7 +179,7 @@ class Finding:
         found = declared
         if burst is not None:
             found = burst.allowed(amount, now, self.round_trip.seconds) + (0.0 if burst.is_final else hand)
-        if now < self.even_until or (rate is not None and rate.proven < rate.most):
+        if now < self.even_until or _is_narrowed(rate):
             found = min(found or math.inf, max(2.0, PACED * limit, amount) + hand)
         return found
 
@@ -185,6 +187,10 @@ class Finding:
 def as_places(limit: float | None) -> int | None:
     """A limit in flight: whole, and never none."""
     return None if limit is None or limit == math.inf else max(1, int(limit))
+
+
+def _is_narrowed(rate: Ceiling | None) -> bool:
+    return rate is not None and rate.refusals > 0 and rate.proven < rate.most
 
 
 def _least(*limits: float | None) -> float | None:

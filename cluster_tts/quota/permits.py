@@ -34,7 +34,8 @@ class Ask:
     ``wants`` are the requests that wait to leave, by number; ``done`` those that ended since the last ask, with how
     long ago each left, and ``news`` tells what came of them. ``number`` grows with every ask of a worker: an older one
     arriving late changes no wants. ``era`` is that of the limiter which answered last. A limiter of another era knows
-    nothing of this worker: it is told ``sent`` (how long ago, and the units of text) and what the worker ``holds``.
+    nothing of this worker: it is told ``sent`` (how long ago, and the units of text), what the worker ``holds``, and
+    what all else has cost that it sent, at most: ``spent``.
     """
 
     worker: str
@@ -44,7 +45,8 @@ class Ask:
     news: tuple[News, ...] = ()
     era: str = ""
     sent: tuple[tuple[float, int], ...] | None = None
-    holds: tuple[int, ...] = ()
+    holds: Mapping[int, Want] = field(default_factory=dict)
+    spent: tuple[float, int] = (0.0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,12 @@ class Purses:
         if account := self._runs.get(run):
             account.reserved[key] = want
 
+    def spent_by(self, run: str, worker: str, spent: Spent) -> None:
+        """Note what a worker says that its requests have cost, where more was not known already."""
+        if account := self._runs.get(run):
+            before = account.spent.get(worker, (0.0, 0))
+            account.spent[worker] = max(before[0], spent[0]), max(before[1], spent[1])
+
     def settle(self, run: str, key: tuple[str, int], news: News | None = None) -> None:
         """Note what a request did cost: all that was reserved, as far as ``news`` does not know better."""
         if (account := self._runs.get(run)) is None or (want := account.reserved.pop(key, None)) is None:

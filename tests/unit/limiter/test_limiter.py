@@ -355,7 +355,7 @@ def test_a_worker_that_told_a_new_limiter_all_is_not_counted_twice_however_often
         limiter, claim = make_limiter(), claims(requests=10, window_s=20)
         first = await limiter.ask("a", claim, Ask("w", 5, {}, era="another"))
         assert first.tell_s == pytest.approx(20.1)
-        ask = Ask("w", 6, {9: ONE}, era="another", sent=((1.0, 1), (2.0, 1)), holds=(3,))
+        ask = Ask("w", 6, {9: ONE}, era="another", sent=((1.0, 1), (2.0, 1)), holds={3: ONE})
         assert (await limiter.ask("a", claim, ask)).granted == (9,)
         assert (await limiter.ask("a", claim, ask)).granted == (9,)
         standing = limiter.standing("run")

@@ -48,7 +48,8 @@ Ask.done: tuple[tuple[int, float], ...]
 Ask.news: tuple[News, ...]
 Ask.era: str
 Ask.sent: tuple[tuple[float, int], ...] | None
-Ask.holds: tuple[int, ...]
+Ask.holds: Mapping[int, Want]
+Ask.spent: tuple[float, int]
 Reply.era: str
 Reply.granted: tuple[int, ...]
 Reply.tell_s: float | None
