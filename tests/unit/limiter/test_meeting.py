@@ -321,3 +321,48 @@ def test_accounts_meet_at_files_of_their_own(tmp_path: Path) -> None:
 
     simulate(main())
     assert {path.name for path in tmp_path.glob("*.json")} == {file_name("a"), file_name("b")}
+
+
+def test_a_limiter_that_nobody_uses_any_more_leaves_its_part_to_the_others(tmp_path: Path) -> None:
+    async def main() -> tuple[int | None, int | None]:
+        clock = asyncio.get_running_loop().time
+        limits = Limits(in_flight=4)
+        old, new = Limiter(tmp_path, clock), Limiter(tmp_path, clock)
+        await old.ask("a", Claim("old", limits), Ask("o", 0, {0: Want(1)}))
+        gate = LimiterGate(new, "a", Claim("new", limits), "n")
+        busy = asyncio.create_task(pass_through(gate, 60.0))
+        await asyncio.sleep(8)
+        beside = new.standing("new")
+        old.forget(["o"])
+        await asyncio.sleep(8)
+        alone = new.standing("new")
+        busy.cancel()
+        await asyncio.gather(busy, return_exceptions=True)
+        await asyncio.gather(old.aclose(), new.aclose())
+        return beside and beside.parties, alone and alone.parties
+
+    async def pass_through(gate: LimiterGate, seconds: float) -> None:
+        async with gate.place(Want(1)):
+            await asyncio.sleep(seconds)
+
+    assert simulate(main()) == (2, 1)
+
+
+def test_a_state_file_that_can_be_written_again_is_forgiven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> tuple[int, ...]:
+        limiter, claim = Limiter(tmp_path, asyncio.get_running_loop().time), Claim("run", LIMITS)
+        await limiter.ask("a", claim, Ask("w", 0, {0: Want(1)}))
+        with monkeypatch.context() as broken:
+            broken.setattr(AccountFile, "exchange", _refusing)
+            await asyncio.sleep(1.5)
+            with pytest.raises(Unlockable):
+                await limiter.ask("a", claim, Ask("w", 1, {1: Want(1)}))
+        await asyncio.sleep(2)
+        granted = (await limiter.ask("a", claim, Ask("w", 2, {1: Want(1)}))).granted
+        await limiter.aclose()
+        return granted
+
+    def _refusing(*_: Any) -> None:
+        raise Unlockable("the disk is gone")
+
+    assert simulate(main()) == (1,)

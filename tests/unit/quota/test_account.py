@@ -636,3 +636,37 @@ def test_how_an_account_stands_is_told_for_people() -> None:
     assert standing.remaining == pytest.approx(0.7)
     assert Desk(in_flight=3).account.standing(0.0).remaining is None
     assert math.isinf(desk.wait_s)
+
+
+# What is remembered
+
+
+def test_a_limit_remembered_from_headers_does_not_slow_the_next_run() -> None:
+    """It is told again by the first answer, with how much may leave at once."""
+    known = {"requests_per_minute": 120.0, "burst": 120.0}
+    world = World(
+        Provider(count("sliding", 120, 60.0)), [claim(window_s=60.0)], count=40, tells=True, known=known,
+    )  # fmt: skip
+    _, seen = simulate(world)
+    assert not seen.refused
+    assert seen.admitted[-1][0] < 5, "forty on a hundred and twenty a minute leave at once"
+
+
+def test_a_run_that_names_limits_is_not_held_to_what_one_without_had_found_out_of_places() -> None:
+    account = Account("a", claim("unknown"), Shared(), 0.0)
+    account.hear(claim("unknown"), Ask("u", 0, {0: Want(1)}), 0.0)
+    assert account.learner.limits(1, 0.0).in_flight == 2
+    account.drop(["u"], 1.0)
+    account.hear(claim("named", requests=600), Ask("n", 0, {0: Want(1)}), 2.0)
+    assert account.learner.limits(1, 2.0).in_flight is None
+
+
+def test_what_survivors_hold_and_have_spent_counts_against_the_purse_of_their_run() -> None:
+    run = claim("run", in_flight=10, purse=Purse(characters=100))
+    account = Account("a", run, Shared(), 0.0)
+    holds = {n: Want(10, 10) for n in range(4)}
+    account.hear(run, Ask("w", 0, {9: Want(10, 10)}, era="dead", sent=(), holds=holds, spent=(0.0, 55)), 0.0)
+    granted, _ = account.grant(0.0)
+    assert granted == [], "95 of 100 are spent or under way"
+    account.hear(run, Ask("w", 1, {9: Want(10, 10)}, news=(News(0, billed_characters=1, cost_usd=0.0),)), 1.0)
+    assert account.grant(1.0)[0] == [("w", 9)]
