@@ -83,12 +83,7 @@ class Synthesis:
             try:
                 ended = await self._attempt(attempt)
             except RetryLater as error:
-                try:
-                    is_borne = self._patience.bears(error)
-                except JobError:
-                    yield self._told(attempt, Status.RETRIED, error)
-                    raise
-                if is_borne:
+                if self._patience.bears(error):
                     borne += 1
                 else:
                     counted, borne = counted + 1, 0
