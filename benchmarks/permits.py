@@ -16,7 +16,7 @@ from typing import Any
 
 WORKERS, SLOTS = 4, 16
 WANTED = 10_000
-LIMIT, WINDOW_S = 10_500, 1.0
+LIMIT, WINDOW_S = 150_000, 10.0
 
 
 class Asker:
