@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cluster_tts.model import News, Purse, Want
-from cluster_tts.quota.limits import Limits, Standing
+from cluster_tts.quota.limits import Limits
 
 PROTOCOL = 1
 
@@ -64,9 +64,3 @@ class LimiterPort(Protocol):
     """What a worker needs of the limiter, wherever it runs."""
 
     async def ask(self, account: str, claim: Claim, ask: Ask) -> Reply: ...
-
-
-class StandingPort(Protocol):
-    """What whoever watches a run needs of it."""
-
-    async def standing(self, run: str) -> Standing | None: ...
