@@ -98,7 +98,6 @@ class LimiterGate:
         self._news: list[News] = []
         self._era = ""
         self._tell_s: float | None = None
-        self._pending = 0
         self._sending = False
         self._calls: set[asyncio.Task[None] | None] = set()
 

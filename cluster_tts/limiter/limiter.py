@@ -8,6 +8,7 @@ import asyncio
 import math
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,6 +50,7 @@ class Limiter:
         self._opening = asyncio.Lock()
         self._era = secrets.token_hex(4)
         self._entries: dict[str, _Entry] = {}
+        self._opened: Counter[str] = Counter()  # how often, by account
         self._heard: set[tuple[str, str]] = (
             set()
         )  # by account: workers that know this limiter, or have told it what it has to know
@@ -131,7 +133,10 @@ class Limiter:
             if self._folder is None:
                 entry = _Entry(Account(name, claim, Shared(), self._clock()))
             else:
-                meeting = Meeting(self._folder, name, self._era, self._clock)
+                # A party of its own each time: what an earlier one of ours sent is read back like anybody's.
+                times = self._opened[name]
+                self._opened[name] += 1
+                meeting = Meeting(self._folder, name, f"{self._era}-{times}" if times else self._era, self._clock)
                 entry = _Entry(await meeting.open(claim, survivors), meeting)
             loop = asyncio.get_running_loop()
             entry.tasks = [loop.create_task(self._grant(entry))]

@@ -27,8 +27,8 @@ EDGE_S = 0.2  # what was written down last is told again, for it is rounded
 class Meeting:
     """Keeps ``account`` and its file of one mind."""
 
-    def __init__(self, folder: Path, name: str, era: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._file = AccountFile(folder, name, era)
+    def __init__(self, folder: Path, name: str, party: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._file = AccountFile(folder, name, party)
         self._clock = clock
         self._shared = Shared()
         self._heard = -1.0

@@ -366,3 +366,25 @@ def test_a_state_file_that_can_be_written_again_is_forgiven(tmp_path: Path, monk
         raise Unlockable("the disk is gone")
 
     assert simulate(main()) == (1,)
+
+
+def test_what_a_run_sent_counts_for_the_next_one_although_the_limiter_had_nothing_to_do_between_them(
+    tmp_path: Path,
+) -> None:
+    async def main() -> tuple[tuple[int, ...], float]:
+        clock = asyncio.get_running_loop().time
+        limiter = Limiter(tmp_path, clock)
+        await limiter.ask("a", Claim("first", LIMITS), Ask("one", 0, {n: Want(1) for n in range(LIMIT)}))
+        limiter.forget(["one"])
+        await asyncio.sleep(3)
+        early = (await limiter.ask("a", Claim("second", LIMITS), Ask("two", 0, {0: Want(1)}))).granted
+        begun = clock()
+        number = 1
+        while not (await limiter.ask("a", Claim("second", LIMITS), Ask("two", number, {0: Want(1)}))).granted:
+            number += 1
+        await limiter.aclose()
+        return early, clock() - begun
+
+    early, waited = simulate(main())
+    assert early == ()
+    assert waited > W - 3 - 2.5
