@@ -30,6 +30,7 @@ ROWS = [
         "report_page",
     ],
     [
+        "storage",
         "decoding",
         "checking",
         "clips",

@@ -1,0 +1,103 @@
+"""A folder on a disk of this machine, or one that is mounted like it."""
+
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from cluster_tts.storage.folder import Entry
+
+PART = ".part"  # ends the hidden names of what is being written
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFolder:
+    """``Folder`` over a path. What is written stands beside its place first, and is then renamed into it."""
+
+    path: Path
+
+    is_local = True
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __truediv__(self, name: str) -> "LocalFolder":
+        return LocalFolder(self.path / name)
+
+    def absolute(self) -> "LocalFolder":
+        return LocalFolder(self.path.absolute())
+
+    def address(self, name: str) -> str:
+        return str(self.path / name)
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        with self.new(name) as path:
+            path.write_bytes(content)
+            self.publish(path, name)
+
+    @contextmanager
+    def new(self, name: str) -> Iterator[Path]:
+        final = self.path / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        path = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}{PART}")
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def publish(self, path: Path, name: str) -> None:
+        path.replace(self.path / name)
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        yield self.path / name
+
+    def open(self, name: str) -> pa.NativeFile:
+        return pa.OSFile(os.fspath(self.path / name))
+
+    def size(self, name: str) -> int | None:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return (self.path / name).stat().st_size
+        return None
+
+    def remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+
+    def files(self, below: str = "") -> Iterator[Entry]:
+        for entry, name in _walk(self.path / below, f"{below}/" if below else ""):
+            if not entry.name.startswith("."):
+                with suppress(FileNotFoundError):  # another run may remove it meanwhile
+                    status = entry.stat()
+                    yield Entry(name, status.st_size, status.st_mtime)
+
+    def make(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.path):
+            pass
+
+    def sweep(self, older_than_s: float) -> None:
+        before = time.time() - older_than_s
+        for entry, _ in _walk(self.path, ""):
+            if entry.name.startswith(".") and entry.name.endswith(PART):
+                with suppress(FileNotFoundError):
+                    if entry.stat().st_mtime <= before:
+                        Path(entry.path).unlink(missing_ok=True)
+
+
+def _walk(folder: str | Path, prefix: str) -> Iterator[tuple["os.DirEntry[str]", str]]:
+    """Every file below ``folder`` with its name from there. Links to folders are followed: they are the user's own."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _walk(entry.path, f"{prefix}{entry.name}/")
+            else:
+                yield entry, prefix + entry.name
