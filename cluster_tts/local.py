@@ -3,7 +3,8 @@
 import asyncio
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder, join
@@ -14,7 +15,7 @@ from cluster_tts.providers import provider_class
 from cluster_tts.quota.limits import Standing
 from cluster_tts.staffing import staff
 from cluster_tts.stitching import Joined
-from cluster_tts.task_queue import Ledger, Loans, TaskQueue
+from cluster_tts.task_queue import Ledger, Loans, Orders, TaskQueue
 from cluster_tts.worker import LEASE_S, Hire, make_worker
 
 
@@ -24,8 +25,10 @@ class LocalTasks:
     def __init__(self, queue: TaskQueue) -> None:
         self._queue = queue
 
-    async def serve(self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int) -> Loans:
-        return self._queue.serve(worker, holding, outcomes, want)
+    async def serve(
+        self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int, first: int
+    ) -> Loans:
+        return self._queue.serve(worker, holding, outcomes, want, first)
 
 
 class LocalCrew:
@@ -41,13 +44,14 @@ class LocalCrew:
         self._hire = Hire(secrets.token_hex(4), f"local-{os.getpid()}", slots, purse)
         self._worker = make_worker(job, self._hire, LocalTasks(self._queue), self._limiter)
         self._working: asyncio.Task[None] | None = None
+        self._had: Mapping[str, int] = {}
 
     async def exchange(self, clips: Sequence[Clip], last: bool) -> Ledger:
         if self._working is None:
             self._working = asyncio.create_task(self._worker.run())
         if self._working.done():
             self._working.result()
-        return self._queue.exchange(clips, last=last)
+        return self._ask_queue(Orders(clips, last=last, had=self._had))
 
     async def standing(self) -> Standing | None:
         return self._limiter.standing(self._hire.run)
@@ -55,12 +59,16 @@ class LocalCrew:
     async def join(self, order: JoinOrder) -> Joined:
         return await asyncio.to_thread(join, order)
 
-    async def dismiss(self, grace_s: float) -> Ledger:
-        self._queue.close()
+    async def wind_up(self) -> Ledger:
+        ledger = self._ask_queue(Orders(close=True, had=self._had))
         self._worker.nudge()
-        if self._working is not None:
-            await asyncio.wait([self._working], timeout=grace_s)
-        return self._queue.exchange()
+        nobody_works = self._working is None or self._working.done()
+        return replace(ledger, lent=0) if nobody_works else ledger
+
+    def _ask_queue(self, orders: Orders) -> Ledger:
+        ledger = self._queue.exchange(orders)
+        self._had = ledger.had
+        return ledger
 
     async def aclose(self) -> None:
         if self._working is not None:

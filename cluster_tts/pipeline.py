@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cluster_tts.clips import Clips, digest
-from cluster_tts.errors import AccountRefused, DamagedClips, JobError
+from cluster_tts.errors import AccountRefused, DamagedClips, DocumentError, JobError
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
 from cluster_tts.manifest import DocumentRow
@@ -31,6 +31,7 @@ from cluster_tts.workload import Plan
 log = logging.getLogger(__name__)
 
 TICK_S = 0.2  # each look costs the queue and the driver a few milliseconds of a core that could speak
+WIND_UP_TICK_S = 0.05
 MOST_MENDINGS = 3  # of one document whose clips turn out damaged, so that a dying disk ends the run
 
 
@@ -50,10 +51,10 @@ class Crew(Protocol):
         """
 
     async def join(self, order: JoinOrder) -> Joined:
-        """Join one document; raises ``DamagedClips``."""
+        """Join one document; raises ``DamagedClips``, and ``DocumentError`` where joining it never comes to an end."""
 
-    async def dismiss(self, grace_s: float) -> Ledger:
-        """Lend nothing more, give what is lent ``grace_s`` to end, and tell what came of it."""
+    async def wind_up(self) -> Ledger:
+        """Lend nothing more; take what ended of what is lent. To be called again until nothing is."""
 
     async def standing(self) -> Standing | None:
         """How the account stands that is asked; None where none is, or as long as nothing is known."""
@@ -90,8 +91,8 @@ class Run:
         try:
             await self._speak(stop)
             await self._dismiss(grace_s)
-            if self._joins:
-                await asyncio.wait(self._joins)
+            if self._joins:  # of a run that is to stop
+                await asyncio.wait(self._joins, timeout=grace_s)
                 self._finish_joins()
             await self._watching.last()
         except BaseException as error:
@@ -112,10 +113,19 @@ class Run:
         self._watch(self._progress(0))
 
     async def _dismiss(self, grace_s: float) -> None:
-        ledger = await self._crew.dismiss(grace_s)
-        self._settle(ledger.outcomes)
-        if not ledger.lent:
-            self._record.nothing_under_way()
+        """Have nothing more begun, and give what was begun ``grace_s`` to end; it is written down as it does."""
+        now = asyncio.get_running_loop().time
+        deadline = now() + grace_s
+        while True:
+            ledger = await self._crew.wind_up()
+            self._settle(ledger.outcomes)
+            if not ledger.lent:
+                self._record.nothing_under_way()
+                return
+            if now() >= deadline:
+                return
+            self._record.beat()
+            await asyncio.sleep(WIND_UP_TICK_S)
 
     async def _join_what_is_whole(self) -> None:
         """Join what is left to join although nothing more can be spoken: the next run may be long in coming."""
@@ -192,6 +202,9 @@ class Run:
             except DamagedClips as damage:
                 self._mend(name, damage)
                 continue
+            except DocumentError as error:
+                self._give_up(name, str(error))
+                continue
             self._open.discard(name)
             self._plan.completion.release(name)
             self._record.document(as_whole(self._plan.rows[name], joined, self._job.out_dir))
@@ -224,7 +237,7 @@ class Run:
         self._open.discard(name)
         missing = self._plan.completion.missing(name)
         self._record.document(as_incomplete(self._plan.rows[name], missing, error))
-        log.error("%s stays incomplete: %d of its clips are missing", name, missing)
+        log.error("%s stays incomplete: %s", name, error or f"{missing} of its clips are missing")
 
     def _progress(self, in_flight: int) -> Progress:
         rows, totals = self._record.rows.values(), self._record.totals

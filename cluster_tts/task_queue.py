@@ -5,33 +5,67 @@ settled, so a worker that vanishes costs time, never a clip. Plain and synchrono
 """
 
 import heapq
+import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from cluster_tts.model import Clip, Outcome, Status
 
 TAIL_ROUNDS = 3
 """So many rounds of clips before the end the longest go first. Simulated (tests/unit/test_task_queue.py): fewer leave
 places idle while a long clip that was begun late ends; more gains next to nothing, and documents are finished later."""
+SUSPECT = 2
+"""Workers that died with a clip: from so many on it is lent alone. Machines fail by themselves, and dozens of clips are
+held at once: were one death enough, each of them would wait for a worker of its own."""
+ROLL_S = 15.0
+"""So long a queue that takes another's place waits for workers to say what they hold; they ask every second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loans:
-    """The queue's answer to a worker: what it may start now, and whether more can ever come."""
+    """The queue's answer to a worker: what it may start now, and whether more can ever come.
+
+    Of the worker's outcomes, counted from its first, the queue wants to hear the ``next``; ``kept`` of them are the
+    driver's by now, so that nobody will ask for them again.
+    """
 
     clips: tuple[Clip, ...] = ()
     closed: bool = False
+    next: int = 0
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the driver tells the queue.
+
+    ``last``: no more clips are to come, as far as is known; it may be taken back. ``dead`` are workers that died,
+    ``lost`` those whose machine went, for which no clip is to blame. ``had`` says how many outcomes of each worker the
+    driver has. ``queue`` is the one they are meant for; empty: whichever there is.
+    """
+
+    clips: Sequence[Clip] = ()
+    dead: Collection[str] = ()
+    lost: Collection[str] = ()
+    last: bool = False
+    close: bool = False
+    had: Mapping[str, int] = field(default_factory=dict)
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The queue's answer to the driver: what ended since it last asked, and how the queue stands."""
+    """The queue's answer to the driver: what ended since it last asked, and how the queue stands.
+
+    ``had`` is to be handed back with the next orders: only then are these outcomes forgotten.
+    """
 
     outcomes: tuple[Outcome, ...]
     waiting: int
     lent: int
+    had: Mapping[str, int] = field(default_factory=dict)
+    queue: str = ""
 
 
 @dataclass(slots=True)
@@ -46,14 +80,19 @@ class TaskQueue:
     """Lends clips in the order they were put, towards the end the longest first; what comes back is lent again before
     anything that was never lent.
 
-    A clip is known from ``put`` until its final outcome is collected, so putting it again changes nothing. A late
+    A clip is known from being put until its final outcome is the driver's, so putting it again changes nothing. A late
     success is always taken, since the clip is whole; a late failure does not count against a clip that somebody else
-    holds by now. ``max_deaths`` bounds how many workers one clip may take with it before it is given up. A clip that
-    was held when a worker died is lent alone from then on, so that only the clip that kills is ever convicted; while it
-    is first in line nobody is lent more until a worker has become empty for it.
+    holds by now. ``max_deaths`` bounds how many workers one clip may take with it before it is given up. From the
+    second on it is lent alone, so that only the clip that kills is ever convicted; while it is first in line nobody is
+    lent more until a worker has become empty for it.
+
+    It may die and be replaced by an empty one: the driver notices by the ``name`` and tells the new one, by ``resume``,
+    what it knows. Until then nobody is lent anything. Outcomes are numbered by worker, and kept by it until they are
+    the driver's, so that none is lost and none counts twice.
     """
 
     def __init__(self, lease_s: float = 60.0, max_deaths: int = 5, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = secrets.token_hex(4)
         self._lease_s = lease_s
         self._max_deaths = max_deaths
         self._clock = clock
@@ -61,41 +100,75 @@ class TaskQueue:
         self._lent: dict[str, _Loan] = {}
         self._known: set[str] = set()
         self._deaths: dict[str, int] = {}
-        self._outcomes: deque[Outcome] = deque()
+        self._outcomes: list[tuple[str, int, Outcome]] = []  # with whose, and its how-manieth, until the driver has it
+        self._told: dict[str, int] = {}  # how many outcomes of each worker were heard,
+        self._had: dict[str, int] = {}  # and how many are the driver's
         self._put = 0
         self._furthest = -1  # the highest order that was ever lent
         self._last = False  # nothing more is to come, as far as the driver knows
         self._in_order = True  # what waits and was never lent, as it was put
         self._closed = False
+        self._is_open = False  # the driver has told what there is
+        self._roll: set[str] = set()  # workers that have yet to say what they hold of a queue before this one,
+        self._roll_ends = 0.0  # if they do so until then
 
     def __repr__(self) -> str:
-        return f"<TaskQueue waiting={len(self._waiting)} lent={len(self._lent)} closed={self._closed}>"
+        return f"<TaskQueue {self.name} waiting={len(self._waiting)} lent={len(self._lent)} closed={self._closed}>"
 
-    def exchange(self, clips: Sequence[Clip] = (), dead_workers: Iterable[str] = (), last: bool = False) -> Ledger:
+    def exchange(self, orders: Orders = Orders()) -> Ledger:
         """The driver's one call: hand in more clips and dead workers, take the outcomes that came in since.
 
-        ``last`` says that no more clips are to come; it may be taken back.
+        Orders for another queue change nothing; the answer's ``queue`` says whom they have reached.
         """
-        self._in_order = self._in_order or bool(clips)
-        self._last = last
-        for worker in dead_workers:
-            self._forget(worker)
-        for clip in clips:
+        if orders.queue not in ("", self.name):
+            return Ledger((), 0, 0, queue=self.name)
+        self._is_open = True
+        self._forget_collected(orders.had)
+        self._in_order = self._in_order or bool(orders.clips)
+        self._last, self._closed = orders.last, self._closed or orders.close
+        for worker in orders.dead:
+            self._bury(worker, blame=True)
+        for worker in orders.lost:
+            self._bury(worker, blame=False)
+        for clip in orders.clips:
             if clip.id not in self._known:
                 self._known.add(clip.id)
                 heapq.heappush(self._waiting, (self._put, clip))
                 self._put += 1
-        outcomes = tuple(self._outcomes)
-        self._outcomes.clear()
-        self._known.difference_update(outcome.clip_id for outcome in outcomes if outcome.is_final)
-        return Ledger(outcomes, len(self._waiting), len(self._lent))
+        had = dict(self._had)
+        for worker, number, _ in self._outcomes:
+            had[worker] = max(had.get(worker, 0), number + 1)
+        outcomes = tuple(outcome for _, _, outcome in self._outcomes)
+        return Ledger(outcomes, len(self._waiting), len(self._lent), had, self.name)
 
-    def serve(self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int) -> Loans:
+    def resume(self, orders: Orders, workers: Collection[str]) -> Ledger:
+        """Take the place of a queue that died: ``orders.clips`` are all clips that were handed in and have not ended.
+
+        Nothing is lent before each of ``workers`` has said what it holds, or ``ROLL_S`` have passed.
+        """
+        if orders.queue != self.name:
+            return self.exchange(orders)  # it reached yet another one
+        self._roll = set(workers)
+        self._roll_ends = self._clock() + ROLL_S
+        self._told = dict(orders.had)
+        return self.exchange(orders)
+
+    def serve(
+        self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int, first: int | None = None
+    ) -> Loans:
         """A worker's one call: report what ended, tell all it holds (clip ids), borrow up to ``want`` more.
 
-        What it holds is renewed; what was lent to it and it does not hold comes back.
+        ``outcomes`` are the worker's ``first`` and those that follow (None: they follow on those before). What was
+        heard already is passed over; where some were not heard, nothing is taken, and the answer says from which on
+        they are to be told again. What it holds is renewed; what was lent to it and it does not hold comes back.
         """
-        self._settle(worker, outcomes)
+        told = self._told.get(worker, 0)
+        first = told if first is None else first
+        if not self._is_open:
+            return Loans(next=first)
+        if first > told:
+            return Loans((), self._closed, told, self._had.get(worker, 0))
+        self._settle(worker, outcomes[told - first :])
         now = self._clock()
         for loan in [loan for loan in self._lent.values() if loan.worker == worker]:
             if loan.clip.id in holding:
@@ -103,43 +176,75 @@ class TaskQueue:
             else:
                 self._return(loan)
         self._take_back_expired()
+        self._adopt(worker, holding)
+        self._roll.discard(worker)
+        clips = () if self._roll and now < self._roll_ends else tuple(self._lend(worker, want))
+        return Loans(clips, self._closed, self._told.get(worker, 0), self._had.get(worker, 0))
+
+    def _lend(self, worker: str, want: int) -> Iterator[Clip]:
         held = [clip_id for clip_id, loan in self._lent.items() if loan.worker == worker]
-        clips: list[Clip] = []
         tail = TAIL_ROUNDS * (len(self._lent) + want)
-        while len(clips) < want and self._waiting and not self._closed:
+        for _ in range(want):
+            if not self._waiting or self._closed:
+                return
             if self._last and self._in_order and len(self._waiting) <= tail:
                 self._put_longest_first()
-            if held and (self._waiting[0][1].id in self._deaths or held[-1] in self._deaths):
-                break  # a suspect is lent alone
+            if held and (self._is_suspect(self._waiting[0][1].id) or self._is_suspect(held[-1])):
+                return  # a suspect is lent alone
             order, clip = heapq.heappop(self._waiting)
-            self._lent[clip.id] = _Loan(clip, order, worker, now + self._lease_s)
+            self._lend_to(worker, clip, order)
             self._furthest = max(self._furthest, order)
             held.append(clip.id)
-            clips.append(clip)
-        return Loans(tuple(clips), self._closed)
+            yield clip
 
-    def close(self) -> None:
-        """Lend nothing more; what is lent may still be reported."""
-        self._closed = True
+    def _is_suspect(self, clip_id: str) -> bool:
+        return self._deaths.get(clip_id, 0) >= SUSPECT
+
+    def _lend_to(self, worker: str, clip: Clip, order: int) -> None:
+        self._lent[clip.id] = _Loan(clip, order, worker, self._clock() + self._lease_s)
+
+    def _adopt(self, worker: str, holding: Collection[str]) -> None:
+        """Take note of what a worker holds and this queue did not lend it, or believed to have got back."""
+        held = {clip_id for clip_id in holding if clip_id in self._known and clip_id not in self._lent}
+        for order, clip in [entry for entry in self._waiting if entry[1].id in held] if held else ():
+            self._take_out(clip.id)
+            self._lend_to(worker, clip, order)
+
+    def _forget_collected(self, had: Mapping[str, int]) -> None:
+        """Forget the outcomes that the driver has, and the clips that ended with them."""
+        self._had = dict(had)
+        for worker, number, outcome in self._outcomes:
+            if number < had.get(worker, 0) and outcome.is_final:
+                self._known.discard(outcome.clip_id)
+        self._outcomes = [entry for entry in self._outcomes if entry[1] >= had.get(entry[0], 0)]
+
+    def _note(self, worker: str, outcome: Outcome) -> None:
+        number = self._told.get(worker, 0)
+        self._told[worker] = number + 1
+        self._outcomes.append((worker, number, outcome))
 
     def _settle(self, worker: str, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             loan = self._lent.get(outcome.clip_id)
-            theirs = loan is not None and loan.worker == worker
+            theirs = loan.worker == worker if loan else worker in self._roll
             if outcome.status is Status.FAILED and not theirs:
                 # Somebody else holds the clip, or will: the attempt is recorded, the verdict is not.
                 outcome = replace(outcome, status=Status.RETRIED)
-            self._outcomes.append(outcome)
+            self._note(worker, outcome)
             if outcome.is_final:
                 self._drop(outcome.clip_id)
 
     def _drop(self, clip_id: str) -> None:
         self._deaths.pop(clip_id, None)
         if self._lent.pop(clip_id, None) is None and clip_id in self._known:
-            remaining = [entry for entry in self._waiting if entry[1].id != clip_id]
-            if len(remaining) < len(self._waiting):
-                heapq.heapify(remaining)
-                self._waiting = remaining
+            self._take_out(clip_id)
+
+    def _take_out(self, clip_id: str) -> None:
+        """Let a clip wait no more."""
+        remaining = [entry for entry in self._waiting if entry[1].id != clip_id]
+        if len(remaining) < len(self._waiting):
+            heapq.heapify(remaining)
+            self._waiting = remaining
 
     def _put_longest_first(self) -> None:
         """Let those that were never lent change places, so that no long clip is begun when the others are done."""
@@ -159,25 +264,35 @@ class TaskQueue:
         del self._lent[loan.clip.id]
         heapq.heappush(self._waiting, (loan.order, loan.clip))
 
-    def _forget(self, worker: str) -> None:
-        """Take back what a dead worker held; a clip that took too many workers with it is given up."""
+    def _bury(self, worker: str, blame: bool) -> None:
+        """Take back what a dead worker held; what it may have asked for is told as attempts.
+
+        With ``blame`` the clips count as those that may have killed it; one that took too many with it is given up.
+        """
+        self._roll.discard(worker)
         for loan in [loan for loan in self._lent.values() if loan.worker == worker]:
-            deaths = self._deaths[loan.clip.id] = self._deaths.get(loan.clip.id, 0) + 1
+            deaths = self._deaths.get(loan.clip.id, 0)
+            if blame:
+                deaths = self._deaths[loan.clip.id] = deaths + 1
             if deaths < self._max_deaths:
                 self._return(loan)
-                continue
-            clip = loan.clip
-            self._drop(clip.id)
-            self._outcomes.append(
-                Outcome(
-                    clip_id=clip.id,
-                    document=clip.document,
-                    chunk_index=clip.chunk_index,
-                    attempt=deaths,
-                    status=Status.FAILED,
-                    characters=len(clip.text),
-                    error_kind="worker_died",
-                    error_message=f"{deaths} workers died while speaking it; it is given up",
-                    worker=worker,
-                )
-            )
+                status, what = Status.RETRIED, "its worker died" if blame else "its worker's machine went"
+            else:
+                self._drop(loan.clip.id)
+                status, what = Status.FAILED, f"{deaths} workers died while speaking it; it is given up"
+            # By a name that no other queue has: numbers begin anew with every queue.
+            self._note(f"queue {self.name}", _died(loan.clip, worker, max(1, deaths), status, what))
+
+
+def _died(clip: Clip, worker: str, attempt: int, status: Status, what: str) -> Outcome:
+    return Outcome(
+        clip_id=clip.id,
+        document=clip.document,
+        chunk_index=clip.chunk_index,
+        attempt=attempt,
+        status=status,
+        characters=len(clip.text),
+        error_kind="worker_died",
+        error_message=what,
+        worker=worker,
+    )

@@ -28,15 +28,18 @@ SHORTEST_IDLE_S, LONGEST_IDLE_S = 0.02, 0.5
 class Tasks(Protocol):
     """Where work comes from."""
 
-    async def serve(self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int) -> Loans: ...
+    async def serve(
+        self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int, first: int
+    ) -> Loans: ...
 
 
 class Worker:
     """Keeps ``slots`` clips in the making until the queue is closed and everything borrowed has been reported.
 
     Work is pulled one slot at a time, so a slow worker holds nobody up. Waiting at the gate is not death: loans are
-    renewed all the while. Once the queue is closed no request begins: only clips whose request has left are finished,
-    the others are held no longer.
+    renewed all the while. Once the queue is closed, or the worker retires, no request begins: only clips whose request
+    has left are finished, the others are held no longer. Outcomes are kept until they are the driver's: whoever carries
+    them may die.
     """
 
     def __init__(self, name: str, tasks: Tasks, synthesis: Synthesis, slots: int) -> None:
@@ -45,12 +48,15 @@ class Worker:
         self._synthesis = synthesis
         self._slots = slots
         self._running: dict[asyncio.Task[None], Clip] = {}
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[Outcome] = []  # those that are not the driver's yet, as far as it is known here
+        self._first = 0  # the number of the first of them, counted from the beginning
+        self._told = 0  # how many the queue has heard
+        self._retired = False
         self._news = asyncio.Event()
         self._node = socket.gethostname()
 
     async def run(self) -> None:
-        """Work until there is no more to come.
+        """Work until there is no more to come, or until it has retired.
 
         Raises:
             JobError: no clip can be made any more; what was in flight has ended and is reported, the rest given back.
@@ -60,15 +66,13 @@ class Worker:
             await self._synthesis.prepare()
             while True:
                 self._news.clear()
-                outcomes = self._take_outcomes()
                 holding = [clip.id for clip in self._running.values()]
-                want = self._slots - len(self._running)
-                loans = await self._tasks.serve(self.name, holding, outcomes, want)
+                loans = await self._tell(holding, 0 if self._retired else self._slots - len(self._running))
                 for clip in loans.clips:
                     self._running[asyncio.create_task(self._make(clip))] = clip
-                if loans.closed:
+                if loans.closed or self._retired:
                     self._stop()
-                    if not self._running and not self._outcomes:
+                    if not self._running and not holding and self._has_told_all:
                         return
                 idle_s = SHORTEST_IDLE_S if loans.clips else min(2 * idle_s, LONGEST_IDLE_S)
                 full = len(self._running) == self._slots
@@ -84,6 +88,11 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
             await self._synthesis.aclose()
+
+    def retire(self) -> None:
+        """Finish what has been asked for, give the rest back, and leave: its machine is about to go."""
+        self._retired = True
+        self._news.set()
 
     def nudge(self) -> None:
         """Have it ask for news at once, instead of in half a second."""
@@ -102,15 +111,29 @@ class Worker:
             if not self._synthesis.is_asking(clip.id):
                 task.cancel()
 
-    def _take_outcomes(self) -> list[Outcome]:
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
+    async def _tell(self, holding: Sequence[str], want: int) -> Loans:
+        """Ask the queue, telling it what it has not heard; forget what is the driver's."""
+        first = max(self._told, self._first)
+        loans = await self._tasks.serve(self.name, holding, self._outcomes[first - self._first :], want, first)
+        self._told = loans.next
+        kept = max(0, loans.kept - self._first)
+        self._outcomes, self._first = self._outcomes[kept:], self._first + kept
+        return loans
+
+    @property
+    def _has_told_all(self) -> bool:
+        return self._told == self._first + len(self._outcomes)
 
     async def _end_requests(self) -> None:
         """Nothing can be asked any more; what was asked before may be paid, so it is waited for and reported."""
         self._stop()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        await self._tasks.serve(self.name, (), self._take_outcomes(), 0)
+        while self._running:
+            await self._tell([clip.id for clip in self._running.values()], 0)
+            ended, _ = await asyncio.wait(self._running, timeout=BUSY_S)
+            await asyncio.gather(*ended, return_exceptions=True)  # one error is enough, and is on its way
+            for task in ended:
+                del self._running[task]
+        await self._tell((), 0)
 
     def _reap(self) -> None:
         for task in [task for task in self._running if task.done()]:

@@ -17,6 +17,7 @@ ROWS = [
         "chunking",
         "context",
         "task_queue",
+        "refilling",
         "quota",
         "patience",
         "timeouts",

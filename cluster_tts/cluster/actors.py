@@ -12,20 +12,35 @@ from cluster_tts.limiter.limiter import Limiter
 from cluster_tts.limiter.state_file import state_folder
 from cluster_tts.quota.permits import Ask, Claim, Reply
 from cluster_tts.task_queue import TaskQueue
-from cluster_tts.worker import Hire, make_worker
+from cluster_tts.worker import Hire, Worker, make_worker
 
 LIMITER_IDLE_S = 600.0
 
 
 class _WorkerShell:
-    async def accept(self, api_keys: dict[str, str]) -> None:
-        """Keys that this node's environment may not hold; as arguments of a constructor Ray would keep them."""
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+        self._retired = False
+
+    async def accept(self, api_keys: dict[str, str]) -> str:
+        """Take keys that this node's environment may not hold (as arguments of a constructor Ray would keep them); the
+        id of this node."""
         keys.hand_over(api_keys)
+        return str(ray.get_runtime_context().get_node_id())
 
     async def work(self, job: Job, hire: Hire, queue: Any, limiter: Any, node: str) -> None:
         """Build the worker here, where its key and its voice are, and let it work until the queue is closed."""
         port = RemoteLimiter(limiter, node) if limiter is not None else None
-        await make_worker(job, hire, RemoteTasks(queue), port).run()
+        self._worker = make_worker(job, hire, RemoteTasks(queue), port)
+        if self._retired:
+            self._worker.retire()
+        await self._worker.run()
+
+    async def retire(self) -> None:
+        """Leave as soon as what was asked for is there."""
+        self._retired = True
+        if self._worker is not None:
+            self._worker.retire()
 
 
 class _LimiterShell(Limiter):

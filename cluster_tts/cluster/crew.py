@@ -5,30 +5,33 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any, cast
 
 from cluster_tts import keys
+from cluster_tts.cluster import nodes
+from cluster_tts.cluster.nodes import first_line
 from cluster_tts.cluster.session import Session
-from cluster_tts.errors import DamagedClips, Interrupted, JobError
+from cluster_tts.errors import Interrupted, JobError
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
-from cluster_tts.model import Clip, Outcome, Purse
+from cluster_tts.model import Clip, Purse
 from cluster_tts.providers import provider_class
 from cluster_tts.quota.limits import Standing
 from cluster_tts.quota.permits import PROTOCOL
+from cluster_tts.refilling import RefilledQueue
 from cluster_tts.staffing import staff
 from cluster_tts.stitching import Joined
-from cluster_tts.task_queue import Ledger
+from cluster_tts.task_queue import Ledger, Orders
 from cluster_tts.worker import LEASE_S, Hire, needs_limiter
 
 log = logging.getLogger(__name__)
 
 WAITING_CPUS = 0.25  # of a worker that mostly waits for a server
 MOST_DEATHS_IN_A_ROW = 5  # workers that die one after another while nothing gets done: something is wrong with all
-DISMISS_TICK_S = 0.05
+LOOK_S = 2.0  # between two looks at which machines are about to go
 FORGET_S = 5.0
 ROOM_S = 60.0  # a cluster in which no worker got a place for so long has no room, and says so
 
@@ -46,14 +49,20 @@ class RayCrew:
         self._run = secrets.token_hex(4)
         self._names = (f"worker-{number}-{self._run}" for number in itertools.count())
         self._work: dict[Any, str] = {}  # the worker's name by the reference to its work
-        self._actors: dict[str, Any] = {}
+        self._actors: dict[str, tuple[Any, Any]] = {}  # by name: its handle, and the reference to the node it is on
+        self._retired: set[str] = set()
+        self._joining: set[Any] = set()
         self._hired = False
         self._hired_names: list[str] = []
         self._deaths_in_a_row = 0
-        self._dead: list[str] = []
+        self._dead: list[str] = []  # workers the queue has to hear of
+        self._lost: list[str] = []  # those that went with their machine
+        self._winding_up = False
+        self._next_look = 0.0
         self._placed = False
         self._told = time.monotonic()
-        self._queue: Any = None
+        self._queue_actor: Any = None
+        self._queue: RefilledQueue
         self._limiter: Any = None
         self._node = ""
         self.backlog = 64
@@ -73,10 +82,13 @@ class RayCrew:
         import ray
 
         from cluster_tts.cluster.actors import QueueActor, limiter_on
+        from cluster_tts.cluster.ports import RemoteQueue
 
         self._node = node = ray.get_runtime_context().get_node_id()
         here = {"ray.io/node-id": node}
-        self._queue = QueueActor.options(num_cpus=0, enable_task_events=False, label_selector=here).remote(LEASE_S)
+        options = {"num_cpus": 0, "max_restarts": -1, "enable_task_events": False, "label_selector": here}
+        self._queue_actor = QueueActor.options(**options).remote(LEASE_S)
+        self._queue = RefilledQueue(RemoteQueue(self._queue_actor))
         if needs_limiter(self._job):
             self._limiter = limiter_on(node)
             self._refuse_other_protocol()
@@ -114,16 +126,16 @@ class RayCrew:
 
         name = next(self._names)
         actor = WorkerActor.options(num_cpus=self._cpus_each, enable_task_events=False).remote()
-        self._actors[name] = actor
         self._hired_names.append(name)
-        actor.accept.remote(keys.to_hand_over(self._job.provider))  # calls to an actor begin in order
+        where = actor.accept.remote(keys.to_hand_over(self._job.provider))  # calls to an actor begin in order
+        self._actors[name] = actor, where
         hire = Hire(self._run, name, self._staff.slots, self._purse)
-        self._work[actor.work.remote(self._job, hire, self._queue, self._limiter, self._node)] = name
+        self._work[actor.work.remote(self._job, hire, self._queue_actor, self._limiter, self._node)] = name
 
     async def exchange(self, clips: Sequence[Clip], last: bool) -> Ledger:
+        self._refuse_draining()
         await self._replace_dead()
-        dead, self._dead = self._dead, []
-        ledger = await self._ask_queue(clips, dead, last)
+        ledger = await self._ask_queue(clips, last)
         if ledger.outcomes:
             self._deaths_in_a_row = 0
         if not self._placed:
@@ -146,6 +158,7 @@ class RayCrew:
             )
 
     async def _replace_dead(self) -> None:
+        """Take note of workers that ended, and start others in their place."""
         import ray
 
         if not self._work:
@@ -153,22 +166,49 @@ class RayCrew:
         ended, _ = ray.wait(list(self._work), num_returns=len(self._work), timeout=0)
         for reference in ended:
             name = self._work.pop(reference)
-            del self._actors[name]
+            actor, where = self._actors.pop(name)
             try:
                 await reference
             except JobError as error:  # raised in the worker; what Ray hands on is a wrapper that is an instance of it
                 raise getattr(error, "cause", error) from None
             except ray.exceptions.RayActorError as error:
-                log.warning("worker %s died and is replaced: %s", name, _first_line(error))
-                self._dead.append(name)
-                if self._limiter is not None:
-                    self._limiter.forget.remote([name])
-                self._deaths_in_a_row += 1
-                if self._deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
-                    raise JobError(
-                        f"{self._deaths_in_a_row} workers died in a row, the last one so: {_first_line(error)}"
-                    ) from None
+                ray.kill(actor)  # it may only be out of reach
+                self._count_death(name, where, error)
+            if not self._winding_up:
                 self._start_worker()
+
+    def _count_death(self, name: str, where: Any, error: Exception) -> None:
+        """Tell the queue and the limiter that a worker died, and whether it may have been its own doing."""
+        if nodes.is_alive(where):
+            log.warning("worker %s died and is replaced: %s", name, first_line(error))
+            self._dead.append(name)
+            self._deaths_in_a_row += 1
+        else:
+            log.warning("the machine of worker %s is gone; another takes its place", name)
+            self._lost.append(name)
+        if self._limiter is not None:
+            self._limiter.forget.remote([name])
+        if self._deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
+            raise JobError(f"{self._deaths_in_a_row} workers died in a row, the last one so: {first_line(error)}")
+
+    def _refuse_draining(self) -> None:
+        """Have workers leave machines that are about to go; raise ``Interrupted`` where this is one of them."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_S
+        draining = nodes.draining()
+        if self._node in draining:
+            raise Interrupted(
+                "this machine is about to be taken away (its node is being drained); run the same command again to "
+                "continue, on another"
+            )
+        for name, (actor, where) in self._actors.items():
+            if name not in self._retired and nodes.of(where) in draining:
+                log.warning(
+                    "the machine of worker %s is about to be taken away: it finishes what it has asked for", name
+                )
+                self._retired.add(name)
+                actor.retire.remote()
 
     async def standing(self) -> Standing | None:
         import ray
@@ -181,31 +221,22 @@ class RayCrew:
             return None  # it is being restarted
 
     async def join(self, order: JoinOrder) -> Joined:
-        from cluster_tts.cluster.joins import join_remotely
+        from cluster_tts.cluster.joins import join_on
 
-        # num_cpus=0: with every core promised to a voice, a task that asks for one would never start.
-        task = join_remotely.options(num_cpus=0, max_retries=3, enable_task_events=False)
-        try:
-            return cast(Joined, await task.remote(order))
-        except (DamagedClips, OSError) as error:  # as for a worker's errors: a wrapper that is an instance of it
-            raise getattr(error, "cause", error) from None
+        return await join_on(order, self._joining)
 
-    async def dismiss(self, grace_s: float) -> Ledger:
-        outcomes: list[Outcome] = []
-        deadline = time.monotonic() + grace_s
-        with _death_interrupts():
-            await self._queue.close.remote()
-        while True:
-            dead, self._dead = self._dead, []
-            ledger = await self._ask_queue((), dead)
-            outcomes += ledger.outcomes
-            if not ledger.lent or time.monotonic() >= deadline:
-                return Ledger(tuple(outcomes), ledger.waiting, ledger.lent)
-            await asyncio.sleep(DISMISS_TICK_S)
+    async def wind_up(self) -> Ledger:
+        self._winding_up = True
+        with suppress(JobError):  # what ends the run is known; the others say the same
+            await self._replace_dead()
+        return await self._ask_queue()
 
-    async def _ask_queue(self, clips: Sequence[Clip], dead_workers: Sequence[str], last: bool = False) -> Ledger:
-        with _death_interrupts():
-            return cast(Ledger, await self._queue.exchange.remote(clips, dead_workers, last))
+    async def _ask_queue(self, clips: Sequence[Clip] = (), last: bool = True) -> Ledger:
+        orders = Orders(clips, tuple(self._dead), tuple(self._lost), last, self._winding_up)
+        ledger = await self._queue.exchange(orders, [*self._actors])
+        self._dead.clear()
+        self._lost.clear()
+        return ledger
 
     async def aclose(self) -> None:
         """Let the pool go and disconnect; on a shared cluster nothing of this run stays."""
@@ -219,7 +250,9 @@ class RayCrew:
 
         try:
             if ray.is_initialized():
-                for actor in [*self._actors.values(), self._queue]:
+                for reference in self._joining:
+                    ray.cancel(reference, force=True)
+                for actor in [*(actor for actor, _ in self._actors.values()), self._queue_actor]:
                     if actor is not None:
                         ray.kill(actor)
                 if self._limiter is not None:  # it stays, for other runs; the places of our workers must not
@@ -227,22 +260,6 @@ class RayCrew:
                     if self._session.is_private:
                         ray.get(self._limiter.aclose.remote(), timeout=FORGET_S)
         except ray.exceptions.RayError as error:
-            log.warning("could not part in good order from Ray: %s", _first_line(error))
+            log.warning("could not part in good order from Ray: %s", first_line(error))
         finally:
             self._session.close()
-
-
-@contextmanager
-def _death_interrupts() -> Iterator[None]:
-    """The queue lives as long as its run does: should it die, the next run continues."""
-    import ray
-
-    try:
-        yield
-    except ray.exceptions.RayActorError as error:
-        raise Interrupted(f"the task queue died ({_first_line(error)}); run the same command again") from None
-
-
-def _first_line(error: Exception) -> str:
-    """What Ray says, without the page of advice below it."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

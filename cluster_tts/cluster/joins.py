@@ -1,9 +1,53 @@
 """Joining as a Ray task. Apart from the actors, so that a worker need not import Arrow and the encoders for it."""
 
-from typing import Any
+import logging
+from typing import Any, cast
 
 import ray
 
-from cluster_tts.joining import join
+from cluster_tts.cluster import nodes
+from cluster_tts.errors import DamagedClips, DocumentError, JobError
+from cluster_tts.joining import JoinOrder, join
+from cluster_tts.stitching import Joined
+
+log = logging.getLogger(__name__)
+
+MOST_DEATHS = 3  # of one document's joining
 
 join_remotely: Any = ray.remote(join)
+
+
+async def join_on(order: JoinOrder, running: set[Any]) -> Joined:
+    """Join a document wherever there is a machine for it; ``running`` holds the reference to the task meanwhile.
+
+    A joining that dies is begun anew. Machines that go are not counted.
+
+    Raises:
+        DocumentError: it has ended the process it ran in too often.
+    """
+    # num_cpus=0: with every core promised to a voice, a task that asks for one would never start.
+    task = join_remotely.options(num_cpus=0, max_retries=0, enable_task_events=False)
+    deaths = 0
+    while True:
+        there = nodes.alive()
+        reference = task.remote(order)
+        running.add(reference)
+        try:
+            return cast(Joined, await reference)
+        except (DamagedClips, JobError, OSError) as error:  # a wrapper that is an instance of it
+            raise getattr(error, "cause", error) from None
+        except (
+            ray.exceptions.WorkerCrashedError,
+            ray.exceptions.NodeDiedError,
+            ray.exceptions.OutOfMemoryError,
+        ) as error:
+            what = nodes.first_line(error)
+            deaths += there <= nodes.alive()
+            if deaths > MOST_DEATHS:
+                raise DocumentError(
+                    f"joining '{order.document}' ended its process {deaths} times, at last so: {what}; its clips are "
+                    "there, so `cluster-tts stitch` can join it on another machine"
+                ) from None
+            log.warning("joining '%s' died (%s) and is begun anew", order.document, what)
+        finally:
+            running.discard(reference)

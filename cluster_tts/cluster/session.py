@@ -6,10 +6,13 @@ import os
 import shutil
 import socket
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cluster_tts.errors import JobError
+
+log = logging.getLogger(__name__)
 
 REACHABLE_S = 10.0
 OBJECT_STORE_BYTES = 80_000_000  # Ray's minimum is 75 MiB; no audio ever goes there
@@ -37,6 +40,7 @@ class Session:
         self._environment: dict[str, str | None] = {}
         self._log_level = logging.NOTSET
         self._was_cluster = True
+        self._print: Any = None
         self._ours = False
 
     @property
@@ -62,6 +66,7 @@ class Session:
         if self._address:
             self._refuse_unreachable()
         self._ours = True
+        self._say_to_log()
         try:
             ray.init(**options, namespace="cluster_tts", log_to_driver=False, configure_logging=False)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -98,14 +103,22 @@ class Session:
                     "check cluster.address and RAY_ADDRESS, or leave both out for a private Ray on this machine"
                 ) from None
 
+    def _say_to_log(self) -> None:
+        """What Ray has to say of processes that died goes to the log: it would print it on stdout, among our JSON."""
+        from ray._private import worker
+
+        self._print = worker.print_to_stdstream
+        worker.print_to_stdstream = _log
+
     def close(self) -> None:
         """Disconnect, if it was we who connected; a private Ray ends and leaves nothing behind."""
         if not self._ours:
             return
         import ray
-        from ray._private import ray_constants
+        from ray._private import ray_constants, worker
 
         ray.shutdown()
+        worker.print_to_stdstream = self._print
         logging.getLogger("ray").setLevel(self._log_level)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -115,6 +128,11 @@ class Session:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _log(data: Mapping[str, Any], ignore_prefix: bool = False) -> None:
+    for line in data["lines"]:
+        log.info("ray: %s", line)
 
 
 def _clear_away_the_dead() -> None:

@@ -42,7 +42,7 @@ class ScriptedCrew:
         self.told: list[tuple[int, bool]] = []  # how many clips came, and whether they were said to be the last
         self.joined: list[str] = []
         self.most_waiting = 0
-        self.dismissed = False
+        self.wound_up = False
 
     async def exchange(self, clips: Sequence[Clip], last: bool) -> Ledger:
         self.handed_in += clips
@@ -67,8 +67,8 @@ class ScriptedCrew:
         self.joined.append(order.document)
         return Joined(order.out / f"documents/{order.document}.wav", 100, 8000, 244, "cd" * 32, len(order.sounds))
 
-    async def dismiss(self, grace_s: float) -> Ledger:
-        self.dismissed = True
+    async def wind_up(self) -> Ledger:
+        self.wound_up = True
         return Ledger((), 0, 0)
 
     async def standing(self) -> Standing | None:
@@ -124,7 +124,7 @@ def test_every_document_is_joined_and_equal_chunks_are_spoken_once(job: Job, tex
     assert [row.status for row in plan.rows.values()] == ["whole"] * 3
     assert len(crew.handed_in) == 3 * 6 + 1
     assert seen[-1].documents_whole == 3
-    assert crew.dismissed
+    assert crew.wound_up
 
 
 def test_documents_are_joined_while_later_ones_are_still_spoken(job: Job, texts: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_disk_that_damages_again_and_again_ends_the_document_not_never(job: Jo
 def test_a_stopped_run_hands_in_nothing_more_and_keeps_what_is_done(job: Job, texts: Path) -> None:
     crew = ScriptedCrew(speed=2, backlog=3)
     plan, _ = go(job, texts, crew, stop_after=3)
-    assert crew.dismissed
+    assert crew.wound_up
     assert len(crew.handed_in) < 10
     planned = [row for row in plan.rows.values() if row.status == "planned"]
     assert planned
@@ -240,7 +240,7 @@ class RefusedCrew(ScriptedCrew):
             raise self.error
         return await super().exchange(clips, last)
 
-    async def dismiss(self, grace_s: float) -> Ledger:
+    async def wind_up(self) -> Ledger:
         return Ledger((), len(self.waiting), self.lent)
 
 

@@ -1,7 +1,7 @@
 """A worker pulls what it has room for, keeps its loans alive, and reports everything before it leaves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from cluster_tts.model import Clip, Outcome, Purse, Receipt, Status, Utterance
 from cluster_tts.quota.limits import Limits
 from cluster_tts.quota.permits import Claim
 from cluster_tts.synthesis import Synthesis
-from cluster_tts.task_queue import Loans, TaskQueue
+from cluster_tts.task_queue import Ledger, Loans, Orders, TaskQueue
 from cluster_tts.worker import LEASE_S, Hire, Worker, claim_of, needs_limiter
 from tests.simulated import now, simulate
 
@@ -62,22 +62,38 @@ class Tasks:
         self.queue = queue
         self.asked: list[tuple[int, int]] = []
 
-    async def serve(self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int) -> Loans:
+    async def serve(
+        self, worker: str, holding: Sequence[str], outcomes: Sequence[Outcome], want: int, first: int
+    ) -> Loans:
         self.asked.append((len(holding), want))
-        return self.queue.serve(worker, holding, outcomes, want)
+        return self.queue.serve(worker, holding, outcomes, want, first)
+
+
+class Driver:
+    """Takes each outcome once, and says so with the next orders."""
+
+    def __init__(self, queue: TaskQueue) -> None:
+        self.queue = queue
+        self.had: Mapping[str, int] = {}
+
+    def __call__(self, clips: Sequence[Clip] = (), **orders: Any) -> Ledger:
+        ledger = self.queue.exchange(Orders(clips, had=self.had, **orders))
+        self.had = ledger.had
+        return ledger
 
 
 def work(clips: int, slots: int, synthesis: SlowSynthesis) -> tuple[Tasks, list[Outcome], float]:
     async def main() -> tuple[Tasks, list[Outcome], float]:
         tasks = Tasks(TaskQueue(LEASE_S, clock=asyncio.get_running_loop().time))
-        tasks.queue.exchange([Clip(str(n), "text", "document", n) for n in range(clips)])
+        tell = Driver(tasks.queue)
+        tell([Clip(str(n), "text", "document", n) for n in range(clips)])
         working = asyncio.create_task(Worker("w", tasks, cast(Any, synthesis), slots).run())
         outcomes: list[Outcome] = []
         while len(outcomes) < clips and not working.done():
             await asyncio.sleep(0.1)
-            outcomes += tasks.queue.exchange().outcomes
+            outcomes += tell().outcomes
         took = now() - 1000.0
-        tasks.queue.close()
+        tell(close=True)
         await working
         return tasks, outcomes, took
 
@@ -155,14 +171,15 @@ def test_once_the_queue_is_closed_no_request_begins_and_the_one_that_has_left_is
     async def main() -> tuple[list[Outcome], float]:
         clock = asyncio.get_running_loop().time
         tasks = Tasks(TaskQueue(LEASE_S, clock=clock))
-        tasks.queue.exchange([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(clips)])
+        tell = Driver(tasks.queue)
+        tell([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(clips)])
         gate = LimiterGate(Limiter(clock=clock), "a", Claim("run", Limits(in_flight=1), adaptive=False), "w")
         synthesis = Synthesis(cast(Any, voice), gate, Clips(tmp_path, "wav"), Job())
         working = asyncio.create_task(Worker("w", tasks, synthesis, 3).run())
         await asyncio.sleep(close_after_s)
-        tasks.queue.close()
+        before = tell(close=True).outcomes
         await working
-        return list(tasks.queue.exchange().outcomes), now() - 1000.0
+        return [*before, *tell().outcomes], now() - 1000.0
 
     outcomes, took = simulate(main())
     assert voice.asked == 1
@@ -186,7 +203,7 @@ def test_when_the_account_refuses_no_request_begins_and_those_in_flight_are_fini
     async def main() -> list[Outcome]:
         clock = asyncio.get_running_loop().time
         queue = TaskQueue(LEASE_S, clock=clock)
-        queue.exchange([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(9)])
+        queue.exchange(Orders([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(9)]))
         gate = LimiterGate(Limiter(clock=clock), "a", Claim("run", Limits(in_flight=2), adaptive=False), "w")
         synthesis = Synthesis(cast(Any, voice), gate, Clips(tmp_path, "wav"), Job())
         with pytest.raises(AccountRefused, match="no credit left"):
@@ -210,7 +227,7 @@ def test_an_empty_purse_ends_the_worker_once_what_was_asked_is_reported(tmp_path
     async def main() -> list[Outcome]:
         clock = asyncio.get_running_loop().time
         queue = TaskQueue(LEASE_S, clock=clock)
-        queue.exchange([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(9)])
+        queue.exchange(Orders([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(9)]))
         claim = Claim("run", Limits(in_flight=9), purse=Purse(characters=100))
         gate = LimiterGate(Limiter(clock=clock), "a", claim, "w")
         synthesis = Synthesis(cast(Any, voice), gate, Clips(tmp_path, "wav"), Job())

@@ -1,0 +1,47 @@
+"""The machines of a cluster: which are there, which are about to go, and who was on which.
+
+Ray is imported when asked for: a run that has nothing to speak never pays for it.
+"""
+
+import logging
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+def alive() -> frozenset[str]:
+    """The ids of the nodes that are there."""
+    import ray
+
+    return frozenset(node["NodeID"] for node in ray.nodes() if node["Alive"])
+
+
+def draining() -> frozenset[str]:
+    """The ids of the nodes that are about to go; none where Ray does not tell."""
+    try:
+        from ray._private.state import state
+
+        return frozenset(state.get_draining_nodes())
+    except Exception as error:  # noqa: BLE001 - private to Ray: it may be gone, or be another, in any release
+        log.debug("which nodes are being drained cannot be told: %s", error)
+        return frozenset()
+
+
+def of(where: Any) -> str | None:
+    """The node id that the reference ``where`` stands for; None where it is not known, or not yet."""
+    import ray
+
+    try:
+        return str(ray.get(where, timeout=0))
+    except (ray.exceptions.RayError, TimeoutError):
+        return None
+
+
+def is_alive(where: Any) -> bool:
+    """Whether the node that ``where`` stands for is there still; one that nobody has heard from is not."""
+    return of(where) in alive()
+
+
+def first_line(error: Exception) -> str:
+    """What Ray says, without the page of advice below it."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
