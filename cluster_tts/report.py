@@ -65,13 +65,12 @@ class Totals:
             self.errors[outcome.error_kind] += 1
         self.billed_characters += outcome.billed_characters or 0
         self.cost_usd += outcome.cost_usd or 0.0
-        if outcome.status is not Status.FOUND:
-            self.latency_s.append(outcome.latency_s)
-            self.gate_wait_s.append(outcome.gate_wait_s)
         if outcome.status is Status.SPOKEN and outcome.sound is not None:
             self.characters += outcome.characters
             self.audio_s += outcome.sound.seconds
         if outcome.status is not Status.FOUND and outcome.error_kind not in NOBODY_ASKED:
+            self.latency_s.append(outcome.latency_s)
+            self.gate_wait_s.append(outcome.gate_wait_s)
             self.asked.count(outcome.error_kind)
             self.by_document.setdefault(outcome.document, Asked()).count(outcome.error_kind)
             self.by_size.setdefault(bucket(outcome.characters), Asked()).count(outcome.error_kind)

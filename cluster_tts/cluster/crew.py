@@ -13,7 +13,7 @@ from typing import Any, cast
 from cluster_tts import keys
 from cluster_tts.cluster import nodes
 from cluster_tts.cluster.nodes import first_line
-from cluster_tts.cluster.session import Session
+from cluster_tts.cluster.session import Session, take_back_signals
 from cluster_tts.errors import Interrupted, JobError
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 WAITING_CPUS = 0.25  # of a worker that mostly waits for a server
 MOST_DEATHS_IN_A_ROW = 5  # workers that die one after another while nothing gets done: something is wrong with all
+SURE_S = 3.0  # so long it may take until Ray is sure that a process has ended; of a machine it takes much longer
 LOOK_S = 2.0  # between two looks at which machines are about to go
 FORGET_S = 5.0
 ROOM_S = 60.0  # a cluster in which no worker got a place for so long has no room, and says so
@@ -52,6 +53,7 @@ class RayCrew:
         self._actors: dict[str, tuple[Any, Any]] = {}  # by name: its handle, and the reference to the node it is on
         self._retired: set[str] = set()
         self._joining: set[Any] = set()
+        self._mourning: set[asyncio.Task[None]] = set()
         self._hired = False
         self._hired_names: list[str] = []
         self._deaths_in_a_row = 0
@@ -75,10 +77,12 @@ class RayCrew:
             JobError: no Ray, or no room in the cluster.
         """
         self._hired = True
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._start)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._session.open)
+        take_back_signals()
+        await loop.run_in_executor(self._thread, self._start)
 
     def _start(self) -> None:
-        self._session.open()
         import ray
 
         from cluster_tts.cluster.actors import QueueActor, limiter_on
@@ -161,9 +165,7 @@ class RayCrew:
         """Take note of workers that ended, and start others in their place."""
         import ray
 
-        if not self._work:
-            return
-        ended, _ = ray.wait(list(self._work), num_returns=len(self._work), timeout=0)
+        ended, _ = ray.wait(list(self._work), num_returns=len(self._work), timeout=0) if self._work else ((), ())
         for reference in ended:
             name = self._work.pop(reference)
             actor, where = self._actors.pop(name)
@@ -172,24 +174,39 @@ class RayCrew:
             except JobError as error:  # raised in the worker; what Ray hands on is a wrapper that is an instance of it
                 raise getattr(error, "cause", error) from None
             except ray.exceptions.RayActorError as error:
-                ray.kill(actor)  # it may only be out of reach
-                self._count_death(name, where, error)
-            if not self._winding_up:
+                self._mourning.add(asyncio.create_task(self._mourn(name, actor, where, error)))
+                continue
+            if not self._winding_up:  # it has retired
                 self._start_worker()
+        for task in [task for task in self._mourning if task.done()]:
+            self._mourning.discard(task)
+            task.result()
 
-    def _count_death(self, name: str, where: Any, error: Exception) -> None:
-        """Tell the queue and the limiter that a worker died, and whether it may have been its own doing."""
-        if nodes.is_alive(where):
+    async def _mourn(self, name: str, actor: Any, where: Any, error: Exception) -> None:
+        """Tell the queue and the limiter that a worker died, and whether a clip may be to blame; hire another.
+
+        Raises:
+            JobError: too many have died in a row.
+        """
+        import ray
+
+        try:
+            blame = await nodes.has_ended(actor, SURE_S) and nodes.is_alive(where)
+        finally:
+            ray.kill(actor)  # it may only have been out of reach
+        if blame:
             log.warning("worker %s died and is replaced: %s", name, first_line(error))
             self._dead.append(name)
             self._deaths_in_a_row += 1
         else:
-            log.warning("the machine of worker %s is gone; another takes its place", name)
+            log.warning("the machine of worker %s is gone; another takes its place: %s", name, first_line(error))
             self._lost.append(name)
         if self._limiter is not None:
             self._limiter.forget.remote([name])
         if self._deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
             raise JobError(f"{self._deaths_in_a_row} workers died in a row, the last one so: {first_line(error)}")
+        if not self._winding_up:
+            self._start_worker()
 
     def _refuse_draining(self) -> None:
         """Have workers leave machines that are about to go; raise ``Interrupted`` where this is one of them."""
@@ -242,6 +259,8 @@ class RayCrew:
         """Let the pool go and disconnect; on a shared cluster nothing of this run stays."""
         if not self._hired:
             return
+        for task in self._mourning:
+            task.cancel()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._stop)
         self._thread.shutdown()
 

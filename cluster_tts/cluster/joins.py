@@ -42,7 +42,7 @@ async def join_on(order: JoinOrder, running: set[Any]) -> Joined:
             ray.exceptions.OutOfMemoryError,
         ) as error:
             what = nodes.first_line(error)
-            deaths += there <= nodes.alive()
+            deaths += not isinstance(error, ray.exceptions.NodeDiedError) and there <= nodes.alive()
             if deaths > MOST_DEATHS:
                 raise DocumentError(
                     f"joining '{order.document}' ended its process {deaths} times, at last so: {what}; its clips are "

@@ -3,8 +3,12 @@
 Ray is imported when asked for: a run that has nothing to speak never pays for it.
 """
 
+import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
+
+ASK_S = 0.25
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +44,23 @@ def of(where: Any) -> str | None:
 def is_alive(where: Any) -> bool:
     """Whether the node that ``where`` stands for is there still; one that nobody has heard from is not."""
     return of(where) in alive()
+
+
+async def has_ended(actor: Any, within_s: float) -> bool:
+    """Whether Ray is sure, or becomes sure in so many seconds, that the actor's process has ended."""
+    import ray
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            while True:
+                try:
+                    await actor.retire.remote()  # any call would do; this one does no harm
+                    return False
+                except ray.exceptions.ActorDiedError:
+                    return True
+                except ray.exceptions.RayActorError:
+                    await asyncio.sleep(ASK_S)
+    return False
 
 
 def first_line(error: Exception) -> str:
