@@ -7,6 +7,7 @@ from pathlib import Path
 from cluster_tts import config, documents
 from cluster_tts.manifest import Manifest
 from cluster_tts.planning import make_plan
+from cluster_tts.storage import at
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "alice-in-wonderland-i-v.txt"
 CHARACTERS = 10_000_000
@@ -24,7 +25,7 @@ def main() -> None:
             source = Path(folder, "text.txt")
             source.write_text((text * (CHARACTERS // len(text) + 1))[:CHARACTERS], encoding="utf-8")
             job = config.load(overrides=[f"out={folder}/out", "provider.name=tone"], environ={})
-            manifest = Manifest(job.out_dir / "manifest", "bench")
+            manifest = Manifest(at(job.out) / "manifest", "bench")
             start = time.perf_counter()
             plan = make_plan(job, documents.find([str(source)]), manifest, manifest.plan_writer())
             took_s = time.perf_counter() - start

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from cluster_tts.manifest import Manifest, PlanLocation
+from cluster_tts.storage import LocalFolder
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "alice-in-wonderland-i-v.txt"
 
@@ -59,10 +60,10 @@ def ray_engine(source: Path, out: Path) -> tuple[float, float, list[str]]:
     """Seconds from the first chunk begun to the last ended, seconds to the first spoken chunk, and all texts."""
     began = time.time()
     subprocess.run([sys.executable, "-m", "cluster_tts", "run", str(source), "--out", str(out)], check=True)
-    outcomes = list(Manifest(out / "manifest").read_outcomes())
+    outcomes = list(Manifest(LocalFolder(out / "manifest")).read_outcomes())
     first_spoken_s = min(o.finished_at for o in outcomes) - began
     took_s = max(o.finished_at for o in outcomes) - min(o.started_at for o in outcomes)
-    [plan] = Manifest(out / "manifest").plans().values()
+    [plan] = Manifest(LocalFolder(out / "manifest")).plans().values()
     return took_s, first_spoken_s, distinct(plan)
 
 
@@ -84,7 +85,7 @@ def main() -> None:
              "check.characters_per_second=null", "chunking.max_characters=400"],
             check=True, capture_output=True,
         )  # fmt: skip
-        [plan] = Manifest(Path(folder, "plan", "manifest")).plans().values()
+        [plan] = Manifest(LocalFolder(Path(folder, "plan", "manifest"))).plans().values()
         texts.write_text(json.dumps(distinct(plan)))
         before = single_process_s(texts)
         took_s, first_spoken_s, spoken = ray_engine(source, Path(folder, "out"))

@@ -29,8 +29,10 @@ Read the package in the order in which the data goes:
     attempts     what is told of an attempt
     synthesis    one clip's way, and the only retries   -> Outcome
     worker       borrow, make so many at once, report
+    storage/     where files are kept, behind the same few verbs
     clips        files named by what decides their sound
     manifest/    the record, in Parquet
+    damage, sealed_json   what is done about files that are not what was written, and how that shows in JSON
     completion   which documents are whole
     joining      one document's joining as something that can be sent
     stitching    clips in order to one file a document
@@ -42,7 +44,8 @@ Read the package in the order in which the data goes:
     local        LocalCrew: one process
     cluster/     RayCrew: a pool of actors
     workspace    OUT as a place to work in
-    commands     what each command does
+    commands, afterwards   what each command does: to speak; with what a run has left
+    saved_job, endings     the job of a run, kept for later; how it ended
     api, cli, display, live   how people and programs call it, and what they see
     emulator/    local servers that answer as the providers do, to rehearse with
 """

@@ -14,7 +14,8 @@ from typing import Any
 from cluster_tts import config
 from cluster_tts.chunking import Room
 from cluster_tts.clips import Clips
-from cluster_tts.commands import Result, plan_job, run_job
+from cluster_tts.commands import plan_job, run_job
+from cluster_tts.endings import Result
 from cluster_tts.errors import ChunkError, JobError
 from cluster_tts.job import Job
 from cluster_tts.limiter.gates import OpenGate

@@ -30,7 +30,8 @@ from cluster_tts.errors import (
 )
 
 if TYPE_CHECKING:
-    from cluster_tts.commands import Result, RunOptions
+    from cluster_tts.commands import RunOptions
+    from cluster_tts.endings import Result
     from cluster_tts.job import Job
     from cluster_tts.report import Report
     from cluster_tts.workload import Summary
@@ -52,7 +53,7 @@ Sources = Annotated[
 ]
 Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where everything goes (default: out).")]
 Config = Annotated[list[Path] | None, typer.Option("-c", "--config", metavar="FILE", help="A YAML file of settings.")]
-Existing = Annotated[Path, typer.Argument(metavar="OUT", help="The folder of an earlier run.")]
+Existing = Annotated[str, typer.Argument(metavar="OUT", help="The folder of an earlier run.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="key=value", help="Settings.")]
 Json = Annotated[bool, typer.Option("--json", help="One machine-readable summary on stdout.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what the manifest says; clips stay.")]
@@ -102,7 +103,7 @@ def plan(
 @app.command()
 def status(out: Existing, as_json: Json = False) -> None:
     """Say where a run stands; which items failed, and why."""
-    from cluster_tts.commands import status_of
+    from cluster_tts.afterwards import status_of
 
     _say_report(status_of(out), as_json)
 
@@ -110,7 +111,7 @@ def status(out: Existing, as_json: Json = False) -> None:
 @app.command()
 def stitch(out: Existing, overrides: Overrides = None, config: Config = None, as_json: Json = False) -> None:
     """Join again from the clips; no request is made."""
-    from cluster_tts.commands import stitch_out
+    from cluster_tts.afterwards import stitch_out
 
     result = stitch_out(out, overrides or [], config or [])
     _say_result(result, as_json)
@@ -120,14 +121,15 @@ def stitch(out: Existing, overrides: Overrides = None, config: Config = None, as
 @app.command()
 def report(out: Existing, as_json: Json = False) -> None:
     """Write report.json and report.html again from the manifest."""
-    from cluster_tts.commands import report_out
+    from cluster_tts.afterwards import report_out
     from cluster_tts.display import PlainConsole
+    from cluster_tts.storage import at
 
     written = report_out(out)
     if as_json:
         _print_json(written.as_dict())
     else:
-        PlainConsole(stderr=True).say(f"wrote {out / 'report.json'} and {out / 'report.html'}")
+        PlainConsole(stderr=True).say(f"wrote {at(out).address('report.json')} and {at(out).address('report.html')}")
 
 
 @app.command()
@@ -184,10 +186,11 @@ def _prepare_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
         elif isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # A guessed encoding is for whoever gave the text. All the rest is for run.log.
+    # A guessed encoding is for whoever gave the text, a damaged file for whoever keeps it. The rest is for run.log.
     logging.getLogger("cluster_tts").addHandler(logging.NullHandler())
-    if not (documents := logging.getLogger("cluster_tts.documents")).handlers:
-        documents.addHandler(_Warnings(logging.WARNING))
+    for name in "cluster_tts.documents", "cluster_tts.damage":
+        if not (logger := logging.getLogger(name)).handlers:
+            logger.addHandler(_Warnings(logging.WARNING))
 
 
 class _Warnings(logging.Handler):

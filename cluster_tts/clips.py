@@ -31,6 +31,11 @@ def clip_id(settings: ProviderSettings, revision: str, text: str, before: str = 
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:ID_LENGTH]
 
 
+def file_name(clip: str, suffix: str) -> str:
+    """The name of a clip's file in its folder."""
+    return f"{clip[:2]}/{clip}.{suffix}"
+
+
 def digest(path: Path) -> str:
     """SHA-256 of the file at ``path``, as hex."""
     with path.open("rb") as file:
@@ -46,7 +51,7 @@ class Clips:
 
     def path(self, clip: str) -> Path:
         """Where the clip of this id stands, or would stand."""
-        return self.folder / clip[:2] / f"{clip}.{self.suffix}"
+        return self.folder / file_name(clip, self.suffix)
 
     @contextmanager
     def temporary(self, clip: str) -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -148,7 +147,7 @@ def show_report(report: "Report") -> None:
     show_outcome(report, console)
 
 
-def show_outcome(report: "Report", console: PlainConsole, out: Path | None = None) -> None:
+def show_outcome(report: "Report", console: PlainConsole, out: str | None = None) -> None:
     """How a run ended and what is missing, in a few lines."""
     totals = report.as_dict()["totals"]
     console.say(

@@ -3,6 +3,7 @@
     CTTSError
     ├── JobError          stop the run: nothing that follows can succeed (exit 2)
     │   ├── Interrupted     stop the run, but the same command continues it (exit 75)
+    │   │   └── DamagedFile   a file of the manifest is not whole; whoever reads it goes on without, a run mends it
     │   └── AccountRefused  stop the run: the key, the credit or the plan does not allow it (exit 78)
     ├── DocumentError     this document cannot be read; the others go on (exit 3)
     ├── ChunkError        this clip can never be spoken; its document stays incomplete, the run goes on (exit 3)
@@ -43,6 +44,20 @@ class Interrupted(JobError):
     """The run was asked to stop; running the same command again continues it."""
 
     exit_code = EXIT_CONTINUE
+
+
+class DamagedFile(Interrupted):
+    """A file of the manifest is not what was written there; the next run finds out again what it told.
+
+    ``reason`` is how that showed.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class AccountRefused(JobError):

@@ -1,7 +1,7 @@
 """The job: every setting as a frozen dataclass. ``ranges`` says what types cannot; where values come from is
 ``config``'s."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -179,15 +179,6 @@ class Job:
         """What is known of the chosen model: nothing, if it is not in the catalogue."""
         return self.catalogue.models.get(self.provider.model or "", ModelFacts())
 
-    def absolute(self) -> "Job":
-        """The same with paths that mean the same to every process, wherever it was started."""
-        folder = str(Path(self.clips.dir).absolute()) if self.clips.dir else None
-        return replace(self, out=str(self.out_dir.absolute()), clips=ClipsSettings(folder))
-
-    @property
-    def out_dir(self) -> Path:
-        return Path(self.out)
-
     @property
     def clips_dir(self) -> Path:
-        return Path(self.clips.dir) if self.clips.dir else self.out_dir / "clips"
+        return Path(self.clips.dir) if self.clips.dir else Path(self.out) / "clips"

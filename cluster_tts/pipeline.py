@@ -190,7 +190,7 @@ class Run:
                 continue
             sounds = self._plan.completion.sounds(name)
             order = JoinOrder(
-                name, self._plan.locations[name], sounds, self._job.out_dir, self._clips, self._job.stitching
+                name, self._plan.locations[name], sounds, Path(self._job.out), self._clips, self._job.stitching
             )
             self._joins[asyncio.create_task(self._crew.join(order))] = name
 
@@ -207,7 +207,7 @@ class Run:
                 continue
             self._open.discard(name)
             self._plan.completion.release(name)
-            self._record.document(as_whole(self._plan.rows[name], joined, self._job.out_dir))
+            self._record.document(as_whole(self._plan.rows[name], joined, Path(self._job.out)))
             log.info("%s is whole: %d chunks, %.1f s", name, joined.chunks, joined.seconds)
 
     def _mend(self, name: str, damage: DamagedClips) -> None:

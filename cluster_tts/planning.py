@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from cluster_tts import storage
 from cluster_tts.chunking import MEASURES, Measure, chunk
 from cluster_tts.clips import Clips, clip_id, digest
 from cluster_tts.completion import Completion
@@ -255,8 +256,7 @@ def _join_key(job: Job, row: DocumentRow) -> str:
 
 
 def _is_there(job: Job, row: DocumentRow) -> bool:
-    audio = job.out_dir / row.path if row.path else None
-    return audio is not None and audio.is_file() and audio.stat().st_size == row.size_bytes
+    return row.path is not None and storage.at(job.out).size(row.path) == row.size_bytes
 
 
 def _printable(text: object) -> str:

@@ -1,13 +1,13 @@
 """What is written down while a run goes on: manifest, ``report.json``, ``report.html``, one log line an attempt."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from cluster_tts import sealed_json
+from cluster_tts.damage import Damage
 from cluster_tts.errors import JobError
 from cluster_tts.gauge import Gauge
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation
@@ -15,17 +15,38 @@ from cluster_tts.model import Clip, Outcome, Purse
 from cluster_tts.report import SCHEMA_VERSION, Asked, DocumentLine, Failure, Report, Totals, note_failure
 from cluster_tts.report_page import page
 from cluster_tts.reservations import Reservations
+from cluster_tts.storage import Folder
 
 log = logging.getLogger(__name__)
 
 FLUSH_S = 2.0
+REPORT = "report.json"
+
+
+class Fence(Protocol):
+    """What keeps a run from writing where another has taken over."""
+
+    def check(self) -> object:
+        """Raise ``Interrupted`` once another run has taken over."""
+
+
+class Spool(Protocol):
+    """A log that gets to its place now and then."""
+
+    def flushed(self) -> None:
+        """Bring it there, if it is time to."""
 
 
 class Record:
     """Keeps the manifest and the report of one run. What was added is on disk two seconds later, or later where
-    writing takes long: at most a twentieth of the time is spent on it."""
+    writing takes long: at most a twentieth of the time is spent on it.
 
-    def __init__(self, out: Path, manifest: Manifest, clock: Callable[[], float] = time.time) -> None:
+    Promise: after ``fence`` has said that another run has taken over, nothing is written any more.
+    """
+
+    def __init__(
+        self, out: Folder, manifest: Manifest, clock: Callable[[], float] = time.time, fence: Fence | None = None
+    ) -> None:
         self.totals = Totals()
         self.gauge = Gauge()
         self.purse = Purse()  # what was left of the job's budgets when the run began
@@ -35,9 +56,11 @@ class Record:
         self.locations: Mapping[str, PlanLocation] = {}  # where the documents' plans stand
         self.missing: Mapping[str, Any] | None = None  # in all, once the run has ended
         self.reservations: Reservations | None = None  # where requests cost money
+        self.spool: Spool | None = None  # of the log, where it cannot be appended to
         self._out = out
         self.manifest = manifest
         self._clock = clock
+        self._fence = fence
         self._started = clock()
         self._next_flush = 0.0
         self._of_other_runs: dict[str, DocumentRow] | None = None
@@ -64,11 +87,13 @@ class Record:
     def hand_out(self, clips: Sequence[Clip]) -> None:
         """Note that ``clips`` are about to be in the hands of workers, who may pay for them."""
         if self.reservations is not None:
+            self._still_ours()
             self.reservations.ahead(clips)
 
     def nothing_under_way(self) -> None:
         """Note that workers have nothing in hand any more, and have told of all that they had."""
         if self.reservations is not None:
+            self._still_ours()
             self.reservations.ended()
 
     def document(self, row: DocumentRow) -> None:
@@ -81,9 +106,14 @@ class Record:
             self.flush("running", None)
 
     def flush(self, status: str, exit_code: int | None, message: str | None = None) -> Report:
-        """Write everything down now; the report as written. Once the run has ended it tells of what failed."""
+        """Write everything down now; the report as written. Once the run has ended it tells of what failed.
+
+        Raises:
+            Interrupted: another run has taken over.
+        """
+        self._still_ours()
         now = self._clock()
-        self.manifest.flush()
+        self.manifest.flush(self._still_ours)
         if self.reservations is not None:
             self.reservations.flushed()
         if self._of_other_runs is None:
@@ -105,11 +135,17 @@ class Record:
         )
         write_report(self._out, report)
         if exit_code is not None and (learned := (report.quota or {}).get("learned")):
-            write_whole(self._out / "learned.yaml", as_settings(learned, report.heartbeat))
+            write_whole(self._out, "learned.yaml", as_settings(learned, report.heartbeat))
+        if self.spool is not None:
+            self.spool.flushed()
         self.flushed = True
         ended = self._clock()
         self._next_flush = ended + max(FLUSH_S, 20 * (ended - now))
         return report
+
+    def _still_ours(self) -> None:
+        if self._fence is not None:
+            self._fence.check()
 
     def _failures(self) -> tuple[Failure, ...]:
         try:
@@ -149,27 +185,29 @@ def line(row: DocumentRow, asked: Asked | None = None) -> DocumentLine:
     )  # fmt: skip
 
 
-def write_report(out: Path, report: Report) -> None:
+def write_report(out: Folder, report: Report) -> None:
     """Replace ``report.json`` (by which a run's outcome is read) and, once it has ended, ``report.html``."""
-    write_whole(out / "report.json", json.dumps(report.as_dict(), ensure_ascii=False, indent=1) + "\n")
+    write_whole(out, REPORT, sealed_json.dumps(report.as_dict(), indent=1) + "\n")
     if report.exit_code is not None:
-        write_whole(out / "report.html", page(report))
+        write_whole(out, "report.html", page(report))
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write ``text`` beside ``path``, then rename it into place: whoever reads sees the old or the new, never half."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+def write_whole(out: Folder, name: str, text: str) -> None:
+    """Replace a file by ``text``: whoever reads sees the old or the new, never half."""
+    out.write(name, text.encode())
 
 
-def read_report(out: Path) -> dict[str, Any] | None:
-    """The content of ``OUT/report.json``; None where there is none, or none of this schema."""
+def read_report(out: Folder, damage: Damage | None = None) -> dict[str, Any] | None:
+    """The content of ``OUT/report.json``; None where there is none, or none of this schema. ``damage`` is told of one
+    that is not as it was written."""
     try:
-        content = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = sealed_json.loads(out.read(REPORT))
+    except OSError:
         return None
-    return content if isinstance(content, dict) and content.get("schema_version") == SCHEMA_VERSION else None
+    except ValueError as error:
+        (damage or Damage()).found(out, REPORT, error, "how the last run ended is told from the manifest")
+        return None
+    return content if content.get("schema_version") == SCHEMA_VERSION else None
 
 
 def _iso(epoch: float) -> str:

@@ -4,21 +4,22 @@ The file holds the bounds of all clips that are in anybody's hands, from before 
 their outcomes are on disk, and what answers did not say. Of a run that was killed it tells what may have been paid.
 """
 
-import json
-import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cluster_tts.clips import Clips
+from cluster_tts import sealed_json, storage
+from cluster_tts.clips import file_name
+from cluster_tts.damage import ASIDE, Damage
 from cluster_tts.errors import JobError
 from cluster_tts.job import Job
 from cluster_tts.model import Clip, Outcome, Status, Want
 from cluster_tts.prices import Bounds, Spent
 from cluster_tts.staffing import expected
+from cluster_tts.storage import Folder
 
-log = logging.getLogger(__name__)
-
+FOLDER = "spending"
 SCHEMA_VERSION = 1
 A_PLACE = 2  # requests: one that failed and was paid since the driver last looked, and the one that took its place
 NOT_ASKED = ("unreachable", "gate", "budget")
@@ -32,8 +33,10 @@ class Reservations:
     charged, as long as the driver looks at its crew once a second, and no answer costs more than its bound.
     """
 
-    def __init__(self, manifest: Path, run_id: str, job: Job) -> None:
-        self._path = manifest / "spending" / f"{run_id}.json"
+    def __init__(self, manifest: Folder, run_id: str, job: Job) -> None:
+        self._folder = manifest / FOLDER
+        self._name = f"{run_id}.json"
+        self._written = False
         self._bounds = Bounds.of(job)
         self._job = job
         self._open: dict[str, Want] = {}
@@ -64,7 +67,7 @@ class Reservations:
     def flushed(self) -> None:
         """Note that the rows of all outcomes noted are on disk."""
         self._unwritten = Spent()
-        if self._path.exists():
+        if self._written:
             self._write()
 
     def ended(self) -> None:
@@ -76,18 +79,20 @@ class Reservations:
         total, folder = self._untold + self._unwritten, self._job.clips.dir
         self._grown = False
         if not self._open and total == Spent():  # the rows tell it all
-            self._path.unlink(missing_ok=True)
+            self._folder.remove(self._name)
+            self._written = False
             return
         content = {
             "usd": total.usd,
             "characters": total.characters,
             "priced": self._bounds.price.known,
             "places": places(self._job),
-            "clips_dir": str(Path(folder).absolute()) if folder else None,
+            "clips_dir": str(storage.at(folder).absolute()) if folder else None,
             "suffix": self._job.provider.suffix,
             "open": {clip_id: (want.usd, want.characters) for clip_id, want in self._open.items()},
         }
-        _write(self._path, content)
+        _write(self._folder, self._name, content)
+        self._written = True
 
 
 def untold(outcome: Outcome, want: Want) -> Spent:
@@ -117,41 +122,52 @@ def places(job: Job) -> int:
     return min(most, job.quota.max_concurrent_requests or most)
 
 
-def kept(manifest: Path, bounds: Bounds) -> Iterator[Spent]:
-    """What each run may have spent besides what its rows say; nothing for most.
+def kept(manifest: Folder, own_clips: Folder, bounds: Bounds) -> Iterator[Spent]:
+    """What each run may have spent besides what its rows say; nothing for most. ``own_clips`` is where clips of OUT
+    are that are not shared.
 
     Raises:
         JobError: a file cannot be read, and with it what that run has spent.
     """
-    for path in _files(manifest):
-        content = _closed(path, _read(path))
+    folder = manifest / FOLDER
+    for name in _names(folder):
+        try:
+            content = _closed(own_clips, _read(folder, name))
+        except ValueError as error:
+            raise JobError(
+                f"'{folder.address(name)}' cannot be read ({error}), so what an earlier run has spent is not known: "
+                "remove it, and lower quota.budget_* by what that run may have cost"
+            ) from None
         characters = content["characters"]
         yield Spent(content["usd"] if content["priced"] else bounds.of_characters(characters), characters)
 
 
-def close_dead(manifest: Path) -> None:
+def close_dead(manifest: Folder, own_clips: Folder, damage: Damage) -> None:
     """Settle what runs that were killed have left, before clips of theirs are made by others."""
-    for path in _files(manifest):
+    folder = manifest / FOLDER
+    for name in _names(folder):
+        if name.startswith(ASIDE):
+            continue
         try:
-            content = _read(path)
-        except JobError as error:  # whoever has a budget will be stopped by it
-            log.warning("%s", error)
+            content = _read(folder, name)
+        except ValueError as error:
+            damage.found(folder, name, error, "what an earlier run has spent is not known, so no budget can be kept")
             continue
         if content["open"]:
-            _write(path, _closed(path, content))
+            _write(folder, name, _closed(own_clips, content))
 
 
-def _closed(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
+def _closed(own_clips: Folder, content: Mapping[str, Any]) -> Mapping[str, Any]:
     """``content`` with nothing open: with the bounds of those clips that may have been paid without a row to tell.
 
     Those that are there now were paid. Of the others no more were under way than there were places.
     """
-    folder = Path(content["clips_dir"]) if content["clips_dir"] else path.parents[2] / "clips"
-    clips = Clips(folder, content["suffix"])
+    clips = storage.at(content["clips_dir"]) if content["clips_dir"] else own_clips
     there: list[tuple[float, int]] = []
     others: list[tuple[float, int]] = []
     for clip_id, (usd, characters) in content["open"].items():
-        (there if clips.path(clip_id).exists() else others).append((usd, characters))
+        found = clips.size(file_name(clip_id, content["suffix"])) is not None
+        (there if found else others).append((usd, characters))
     paid = there + sorted(others, reverse=True)[: A_PLACE * content["places"]]
     return {
         **content,
@@ -161,30 +177,36 @@ def _closed(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _files(manifest: Path) -> list[Path]:
-    return sorted((manifest / "spending").glob("*.json"))
+def _names(folder: Folder) -> list[str]:
+    return sorted(entry.name for entry in folder.files() if entry.name.endswith(".json"))
 
 
 NEEDED = {"usd", "characters", "open", "places", "clips_dir", "suffix", "priced"}
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"its schema is {content['schema_version']}, this program reads {SCHEMA_VERSION}")
-        if lacking := NEEDED - content.keys():
-            raise ValueError(f"it has no {', '.join(sorted(lacking))}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise JobError(
-            f"'{path}' cannot be read ({error}), so what an earlier run has spent is not known: remove it, and lower "
-            "quota.budget_* by what that run may have cost"
-        ) from None
-    return dict(content)
+def _read(folder: Folder, name: str) -> Mapping[str, Any]:
+    """The content of a file; raises ``ValueError`` where it is not what such a run has written."""
+    content = sealed_json.loads(folder.read(name))
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(f"its schema is {content.get('schema_version')}, this program reads {SCHEMA_VERSION}")
+    if lacking := NEEDED - content.keys():
+        raise ValueError(f"it has no {', '.join(sorted(lacking))}")
+    if name.startswith(ASIDE):
+        raise ValueError("a run has set it aside")
+    return content
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps({**content, "schema_version": SCHEMA_VERSION}), encoding="utf-8")
-    temporary.replace(path)
+def _write(folder: Folder, name: str, content: Mapping[str, Any]) -> None:
+    """Replace a file. It is on the disk when this returns: requests are paid for that nothing else tells of yet."""
+    with folder.new(name) as path:
+        with path.open("w", encoding="utf-8") as file:
+            file.write(sealed_json.dumps({**content, "schema_version": SCHEMA_VERSION}))
+            file.flush()
+            os.fsync(file.fileno())
+        folder.publish(path, name)
+    if folder.is_local:
+        directory = os.open(Path(folder.address(name)).parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)  # else a power cut may leave the file that was there before
+        finally:
+            os.close(directory)

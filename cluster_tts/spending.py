@@ -5,13 +5,15 @@ What providers charged stands in the rows of the manifest; what a row cannot tel
 
 import pyarrow.compute as pc
 
-from cluster_tts import reservations
+from cluster_tts import reservations, storage
+from cluster_tts.damage import ASIDE
 from cluster_tts.errors import AccountRefused, JobError
 from cluster_tts.job import Job
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Purse
 from cluster_tts.prices import Bounds, Price, Spent, dollars
 from cluster_tts.providers import provider_class
+from cluster_tts.storage import Folder
 
 
 def refuse_budget(job: Job) -> None:
@@ -40,7 +42,7 @@ def purse_of(job: Job, manifest: Manifest) -> Purse:
     refuse_budget(job)
     if job.quota.budget_usd is None and job.quota.budget_characters is None:
         return Purse()
-    before = spent(manifest, Bounds.of(job))
+    before = spent(manifest, storage.at(job.out) / "clips", Bounds.of(job))
     return Purse(
         usd=None if job.quota.budget_usd is None else max(0.0, job.quota.budget_usd - before.usd),
         characters=None
@@ -63,12 +65,15 @@ def refuse_empty(job: Job, purse: Purse) -> None:
             )
 
 
-def spent(manifest: Manifest, bounds: Bounds) -> Spent:
+def spent(manifest: Manifest, own_clips: Folder, bounds: Bounds) -> Spent:
     """What all runs of the manifest's OUT have spent, at the least as much as was charged.
 
     What was charged when no price was known counts by the most that ``bounds`` say it can be.
+
+    Raises:
+        JobError: some of it cannot be read.
     """
-    return sum(reservations.kept(manifest.folder, bounds), _of_rows(manifest, bounds))
+    return sum(reservations.kept(manifest.folder, own_clips, bounds), _of_rows(manifest, bounds))
 
 
 def _of_rows(manifest: Manifest, bounds: Bounds) -> Spent:
@@ -79,4 +84,10 @@ def _of_rows(manifest: Manifest, bounds: Bounds) -> Spent:
         usd += pc.sum(cost).as_py() or 0.0
         characters += pc.sum(billed).as_py() or 0
         unpriced += pc.sum(pc.if_else(pc.is_null(cost), billed, 0)).as_py() or 0
+    for lost in manifest.lost_outcomes():
+        remove = "remove it" if lost.rpartition("/")[2].startswith(ASIDE) else "move it out of OUT"
+        raise JobError(
+            f"'{lost}' is damaged, so what earlier runs have spent is not known: {remove}, and lower quota.budget_* "
+            "by what those runs may have cost"
+        )
     return Spent(usd + bounds.of_characters(unpriced), characters)

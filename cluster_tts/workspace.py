@@ -3,43 +3,61 @@
 import logging
 import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cluster_tts import storage as places
 from cluster_tts.errors import CTTSError, Interrupted, JobError
-from cluster_tts.job import DOCUMENT_FORMATS, Job
+from cluster_tts.job import DOCUMENT_FORMATS, ClipsSettings, Job
+from cluster_tts.record import Fence
+from cluster_tts.storage import Folder
 
 log = logging.getLogger(__name__)
 
+LOG = "run.log"
+SPOOL_S = 30.0  # a bucket gets the log again no oftener: it takes the whole of it each time
+
+
+def absolute(job: Job) -> Job:
+    """The job with places that mean the same to every process, wherever it was started."""
+    folder = str(places.at(job.clips.dir).absolute()) if job.clips.dir else None
+    return replace(job, out=str(places.at(job.out).absolute()), clips=ClipsSettings(folder))
+
 
 def make_room(job: Job) -> None:
-    """Make the folders of a run, find out now whether they can be written to, and clear away what a kill left."""
-    for folder, setting in (job.out_dir, "--out"), (job.clips_dir, "clips.dir" if job.clips.dir else "--out"):
+    """Make the folders of a run, and find out now whether they can be written to."""
+    out = places.at(job.out)
+    clips, setting = (places.at(job.clips.dir), "clips.dir") if job.clips.dir else (out / "clips", "--out")
+    for folder, key in (out, "--out"), (clips, setting):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
+            folder.make()
         except OSError as error:
             reason = "it is no folder" if isinstance(error, FileExistsError) else error.strerror or error
-            raise JobError(f"cannot write to '{folder}': {reason}; choose another folder with {setting}") from None
-    for left in (job.out_dir / "documents").glob(".*.part"):
-        shutil.rmtree(left, ignore_errors=True)
-    for left in (job.out_dir / "manifest").rglob(".*.tmp"):
-        left.unlink(missing_ok=True)
+            raise JobError(f"cannot write to '{folder}': {reason}; choose another folder with {key}") from None
 
 
-def clear_document(out: Path, name: str) -> None:
+def sweep(out: Folder) -> None:
+    """Clear away what a kill left half written. For the one run that owns ``out``: of what others are writing it knows
+    nothing."""
+    (out / "manifest").sweep(0)
+    if out.is_local:
+        for left in Path(out.address("documents")).glob(".*.part"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def clear_document(out: Folder, name: str) -> None:
     """Remove a document's audio, in every format, and what tells of it."""
     for suffix in (*DOCUMENT_FORMATS, "json", "srt"):
-        (out / "documents" / f"{name}.{suffix}").unlink(missing_ok=True)
+        out.remove(f"documents/{name}.{suffix}")
 
 
 @contextmanager
-def storage(out: Path) -> Iterator[None]:
-    """Turns what the file system refuses, in or around ``out``, into one line for a person."""
+def storage(out: Folder) -> Iterator[None]:
+    """Turns what storage refuses, in or around ``out``, into one line for a person."""
     try:
         yield
     except OSError as error:
@@ -47,7 +65,7 @@ def storage(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def resumable(out: Path) -> Iterator[None]:
+def resumable(out: Folder) -> Iterator[None]:
     """``storage`` once work has begun: nothing is lost, and the same command continues."""
     try:
         yield
@@ -61,8 +79,8 @@ def resumable(out: Path) -> Iterator[None]:
         raise
 
 
-def refusal(error: OSError, out: Path) -> str:
-    """What the file system refused, and what to do about it."""
+def refusal(error: OSError, out: Folder) -> str:
+    """What storage refused, and what to do about it."""
     if isinstance(error, ConnectionError | TimeoutError):
         return f"contact was lost ({error}): mend it"
     return f"cannot use '{error.filename2 or error.filename or out}' ({error.strerror or error}): make room or mend it"
@@ -73,9 +91,53 @@ def run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
+class Spool:
+    """A log that is written beside and brought to its place now and then, since a bucket lets nobody append."""
+
+    def __init__(self, out: Folder, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out = out
+        self._path = path
+        self._clock = clock
+        self._next = clock() + SPOOL_S
+
+    def flushed(self) -> None:
+        """Bring it there, if the last time is long enough ago."""
+        if self._clock() >= self._next:
+            self.bring()
+            self._next = self._clock() + SPOOL_S
+
+    def bring(self) -> None:
+        """Bring it there now."""
+        self._out.write(LOG, self._path.read_bytes())
+
+
 @contextmanager
-def log_file(path: Path, verbose: bool) -> Iterator[None]:
-    """Everything this package logs meanwhile also goes to ``path``, appended."""
+def log_file(out: Folder, verbose: bool, fence: Fence | None = None) -> Iterator[Spool | None]:
+    """Everything this package logs meanwhile also goes to ``OUT/run.log``, appended.
+
+    Gives what has to be told of every flush, where the log is on its way only. One that ``fence`` keeps from writing
+    leaves it where it is.
+    """
+    if out.is_local:
+        with _logged(Path(out.address(LOG)), verbose):
+            yield None
+        return
+    with out.new(LOG) as path:
+        with suppress(FileNotFoundError):
+            path.write_bytes(out.read(LOG))
+        spool = Spool(out, path)
+        try:
+            with _logged(path, verbose):
+                yield spool
+        finally:
+            with suppress(Interrupted):
+                if fence is not None:
+                    fence.check()
+                spool.bring()
+
+
+@contextmanager
+def _logged(path: Path, verbose: bool) -> Iterator[None]:
     logger = logging.getLogger("cluster_tts")
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

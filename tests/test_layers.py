@@ -29,9 +29,11 @@ ROWS = [
         "progress",
         "report",
         "report_page",
+        "sealed_json",
     ],
     [
         "storage",
+        "damage",
         "decoding",
         "checking",
         "clips",
@@ -49,7 +51,7 @@ ROWS = [
     ["worker", "synthesis", "attempts", "joining"],
     ["workload", "planning", "missing", "watching", "pipeline"],
     ["local", "cluster"],
-    ["cli", "display", "live", "api", "commands"],
+    ["cli", "display", "live", "api", "commands", "endings", "afterwards", "saved_job"],
 ]
 """Lowest row first; within a row a module may import those to its left or right as long as there is no circle."""
 

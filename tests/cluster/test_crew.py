@@ -21,6 +21,7 @@ from cluster_tts.errors import JobError
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Status
 from cluster_tts.progress import Progress
+from cluster_tts.storage import LocalFolder
 
 pytestmark = [
     pytest.mark.ray,
@@ -86,7 +87,7 @@ def test_ray_gives_the_same_bytes_as_one_process_also_when_a_worker_is_killed(te
     assert len(killed) == 1
     assert digests(tmp_path / "ray") == digests(tmp_path / "local")
     assert len(digests(tmp_path / "ray")) == 4
-    outcomes = list(Manifest(tmp_path / "ray" / "manifest").read_outcomes())
+    outcomes = list(Manifest(LocalFolder(tmp_path / "ray" / "manifest")).read_outcomes())
     spoken = [o.clip_id for o in outcomes if o.status is Status.SPOKEN]
     assert len(set(spoken)) == 120
     assert len(spoken) <= 120 + 2, "at most what was in flight at the kill is spoken twice"
@@ -119,7 +120,9 @@ def test_the_limiter_actor_keeps_the_accounts_quota_for_all_workers(texts: Path,
         "quota.max_concurrent_requests=3", "provider.options.latency_s=0.02",
     )  # fmt: skip
     assert result.exit_code == 0
-    outcomes = [o for o in Manifest(tmp_path / "out" / "manifest").read_outcomes() if o.status is Status.SPOKEN]
+    outcomes = [
+        o for o in Manifest(LocalFolder(tmp_path / "out" / "manifest")).read_outcomes() if o.status is Status.SPOKEN
+    ]
     left = sorted(o.started_at + o.gate_wait_s for o in outcomes)
     assert len(left) == 120
     # 40 a window of 1.1 s with its guard: the 81st leaves two windows after the first. Were the limit kept by each of
@@ -142,7 +145,7 @@ def test_a_clip_swapped_behind_our_back_is_noticed_when_joined_and_spoken_again(
     run(texts, tmp_path / "local", "engine=local")
     assert result.exit_code == 0
     assert digests(tmp_path / "out") == digests(tmp_path / "local")
-    spoken = Counter(o.clip_id for o in Manifest(tmp_path / "out" / "manifest").read_outcomes())
+    spoken = Counter(o.clip_id for o in Manifest(LocalFolder(tmp_path / "out" / "manifest")).read_outcomes())
     assert [clip for clip, times in spoken.items() if times > 1] == swapped
 
 

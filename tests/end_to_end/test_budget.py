@@ -14,6 +14,7 @@ import pytest
 from cluster_tts.manifest import Manifest
 from cluster_tts.prices import Bounds
 from cluster_tts.spending import spent
+from cluster_tts.storage import LocalFolder
 
 from .conftest import ClusterTts
 from .emulating import KEY, KEYS, SAMPLES, SMALL, Emulator, emulators, environment, everywhere, over
@@ -66,7 +67,7 @@ def test_a_budget_in_characters_is_never_exceeded_over_all_runs_of_an_out(
 
     third = cluster_tts(*command, "quota.budget_characters=2000")
     assert third.exit_code == 0, third.err
-    plan = next(iter(Manifest(Path("out/manifest")).plans().values()))
+    plan = next(iter(Manifest(LocalFolder(Path("out/manifest"))).plans().values()))
     assert emulator.stats()["charged"] == len({planned.text for planned in plan}), "nothing was paid twice"
 
 
@@ -170,7 +171,8 @@ def test_a_run_that_was_killed_has_spent_no_less_than_the_server_charged(tmp_pat
         for charged in (3, 7):
             killed(folder, emulator, charged, *settings)
             time.sleep(1.0)  # the server ends what it has begun
-            counted = spent(Manifest(folder / "out/manifest"), Bounds.of(job))
+            out = folder / "out"
+            counted = spent(Manifest(LocalFolder(out / "manifest")), LocalFolder(out / "clips"), Bounds.of(job))
             assert counted.characters >= emulator.stats()["charged_characters"]
             assert counted.usd >= emulator.stats()["charged_characters"] * A_CHARACTER - 1e-9
         more = {"OPENAI_API_KEY": KEY, "CLUSTER_TTS_STATE_DIR": str(folder / "state")}

@@ -16,6 +16,7 @@ import cluster_tts as package
 from cluster_tts.errors import ChunkError, JobError
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Outcome, Status
+from cluster_tts.storage import LocalFolder
 
 from .conftest import TONE, ClusterTts
 
@@ -44,7 +45,7 @@ def everything_in(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def outcomes(out: Path) -> list[Outcome]:
-    return list(Manifest(out / "manifest").read_outcomes())
+    return list(Manifest(LocalFolder(out / "manifest")).read_outcomes())
 
 
 def test_a_run_leaves_one_audio_file_a_document_and_a_record(cluster_tts: ClusterTts, tmp_path: Path) -> None:
@@ -233,6 +234,7 @@ def test_the_log_tells_everything_but_the_text(cluster_tts: ClusterTts, tmp_path
 
 IMPORTED = """
 import sys
+from cluster_tts.storage import LocalFolder
 from cluster_tts.cli import main
 sys.argv[1:] = {arguments!r}
 try:
@@ -326,7 +328,7 @@ def test_plan_and_run_from_python(in_folder: Path) -> None:
     plan = package.plan("texts", settings=SETTINGS)
     assert not (in_folder / "out").exists()
     result = package.run(["texts/one.txt", Path("texts/two.md")], Path("audio: 😀"), settings=SETTINGS)
-    assert (result.exit_code, result.out) == (0, Path("audio: 😀"))
+    assert (result.exit_code, result.out) == (0, "audio: 😀")
     assert {line.name for line in result.report.documents} == {"one", "two"}
     assert len(plan.documents) == 3
     assert package.plan("texts", "audio: 😀", settings=SETTINGS).clips_there == result.report.totals["spoken"]
@@ -379,7 +381,7 @@ def test_a_text_that_cannot_be_spoken_is_a_chunk_error(in_folder: Path) -> None:
 def test_settings_from_python_mean_what_they_are(in_folder: Path) -> None:
     """A text stays a text, whatever YAML would make of it."""
     settings = {**SETTINGS, "out": Path("no"), "quota.account": "on", "stitching.sample_rate": None}
-    assert package.run("texts", settings=settings).out == Path("no")
+    assert package.run("texts", settings=settings).out == "no"
     assert 'account: "on"' in (in_folder / "no/job.yaml").read_text().replace("'", '"')
 
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cluster_tts.manifest import Manifest
+from cluster_tts.storage import LocalFolder
 
 from .conftest import ClusterTts
 from .emulating import KEY, KEYS, SAMPLES, SMALL, Emulator, emulators, environment, everywhere, over
@@ -100,7 +101,7 @@ def test_an_empty_purse_is_exit_78_and_the_run_continues_once_it_is_filled(
     assert (second.exit_code, second.json["status"]) == (0, "whole")
     assert {path: path.stat().st_mtime_ns for path in clips} == made
     assert second.json["totals"]["spoken"] == emulator.stats()["charged"] == emulator.stats()["arrivals"]
-    plan = next(iter(Manifest(Path("out/manifest")).plans().values()))
+    plan = next(iter(Manifest(LocalFolder(Path("out/manifest"))).plans().values()))
     assert paid["charged"] + second.json["totals"]["spoken"] == len({planned.text for planned in plan})
 
 
@@ -112,6 +113,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from cluster_tts import keys
 from cluster_tts.cli import main
+from cluster_tts.storage import LocalFolder
 from cluster_tts.cluster import session
 
 def keep(folder, **how):

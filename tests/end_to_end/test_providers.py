@@ -20,6 +20,7 @@ from cluster_tts.emulator.speech import digest_of, read_back_file
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Status
 from cluster_tts.providers import PROVIDERS
+from cluster_tts.storage import LocalFolder
 
 from .emulating import KEY, KEYS, SAMPLES, SMALL, Emulator, emulators, everywhere, over, run_aside
 
@@ -49,7 +50,7 @@ class Rehearsal:
 
     def texts(self) -> dict[str, list[str]]:
         """The chunks of each document in reading order, as planned."""
-        plans = Manifest(self.out / "manifest").plans()
+        plans = Manifest(LocalFolder(self.out / "manifest")).plans()
         return {name: [planned.text for planned in location] for name, location in plans.items()}
 
 
@@ -109,7 +110,7 @@ def test_with_faults_of_every_kind_nothing_is_paid_twice_but_what_a_fault_has_sp
     assert done.stats["texts_charged"] == len(clips)
     assert done.stats["charged"] == len(clips) + paid_in_vain
     assert sum(times - 1 for times in done.stats["repeats"].values()) == paid_in_vain
-    outcomes = list(Manifest(done.out / "manifest").read_outcomes())
+    outcomes = list(Manifest(LocalFolder(done.out / "manifest")).read_outcomes())
     spoken = Counter(outcome.clip_id for outcome in outcomes if outcome.status is Status.SPOKEN)
     assert (len(spoken), set(spoken.values())) == (len(clips), {1})
     assert all(outcome.error_kind for outcome in outcomes if outcome.status is Status.RETRIED)

@@ -14,6 +14,7 @@ from cluster_tts.manifest import Manifest
 from cluster_tts.missing import Missing, missing_of, missing_told
 from cluster_tts.planning import make_plan
 from cluster_tts.record import Record
+from cluster_tts.storage import at
 from cluster_tts.workload import Plan
 
 
@@ -29,7 +30,7 @@ def plan(tmp_path: Path, job: Job) -> Plan:
     texts.mkdir()
     for name, letters in (("a", "pq"), ("b", "qr")):
         (texts / f"{name}.txt").write_text("\n\n".join(letter * 100 for letter in letters))
-    return make_plan(job, find([str(texts)]), Manifest(job.out_dir / "manifest"))
+    return make_plan(job, find([str(texts)]), Manifest(at(job.out) / "manifest"))
 
 
 def test_a_clip_that_several_documents_lack_is_paid_for_once(job: Job, plan: Plan) -> None:
@@ -62,7 +63,7 @@ def test_it_says_how_many_of_how_many_documents_and_what_they_cost_where_that_is
 
 
 def test_a_refusal_of_the_account_names_what_is_missing_and_keeps_its_kind(job: Job, plan: Plan) -> None:
-    record = Record(job.out_dir, Manifest(job.out_dir / "manifest"))
+    record = Record(at(job.out), Manifest(at(job.out) / "manifest"))
     with pytest.raises(AccountRefused) as caught, missing_told(job, plan, record):
         raise AccountRefused("no credit", "no_credit")
     assert str(caught.value) == "no credit; 3 clips of 2 documents are missing, <$0.01 more"
@@ -71,7 +72,7 @@ def test_a_refusal_of_the_account_names_what_is_missing_and_keeps_its_kind(job: 
 
 
 def test_whatever_else_ends_a_run_is_told_as_it_is_and_the_report_has_what_is_missing(job: Job, plan: Plan) -> None:
-    record = Record(job.out_dir, Manifest(job.out_dir / "manifest"))
+    record = Record(at(job.out), Manifest(at(job.out) / "manifest"))
     with pytest.raises(Interrupted, match=r"^out of patience$"), missing_told(job, plan, record):
         raise Interrupted("out of patience")
     assert record.missing is not None

@@ -22,6 +22,7 @@ from cluster_tts.quota.limits import Limits, Standing
 from cluster_tts.record import Record
 from cluster_tts.reservations import Reservations
 from cluster_tts.stitching import Joined
+from cluster_tts.storage import at
 from cluster_tts.task_queue import Ledger
 from cluster_tts.workload import Plan
 from tests.simulated import now, simulate
@@ -98,7 +99,7 @@ def job(tmp_path: Path) -> Job:
 def go(
     job: Job, texts: Path, crew: Any, stop_after: int | None = None, purse: Purse = UNBOUND
 ) -> tuple[Plan, list[Progress]]:
-    manifest = Manifest(job.out_dir / "manifest", "run")
+    manifest = Manifest(at(job.out) / "manifest", "run")
     plan = make_plan(job, find([str(texts)]), manifest, manifest.plan_writer())
     seen: list[Progress] = []
 
@@ -110,7 +111,7 @@ def go(
             if stop_after is not None and len(seen) == stop_after:
                 stop.set()
 
-        record = Record(job.out_dir, manifest)
+        record = Record(at(job.out), manifest)
         record.rows, record.purse = plan.rows, purse
         await Run(job, plan, record, crew, watch).until_done(stop, 1.0)
 
@@ -258,11 +259,11 @@ def test_what_is_whole_when_the_account_refuses_is_joined_before_the_run_ends(jo
 def test_what_was_handed_out_counts_as_spent_until_nothing_is_under_way(
     job: Job, texts: Path, tmp_path: Path, error: JobError, lent: int, kept: int
 ) -> None:
-    manifest = Manifest(job.out_dir / "manifest", "run")
+    manifest = Manifest(at(job.out) / "manifest", "run")
     plan = make_plan(job, find([str(texts)]), manifest, manifest.plan_writer())
-    record = Record(job.out_dir, manifest)
+    record = Record(at(job.out), manifest)
     record.rows, record.reservations = plan.rows, Reservations(manifest.folder, "run", job)
-    file = manifest.folder / "spending" / "run.json"
+    file = Path(manifest.folder.address("spending/run.json"))
 
     async def main() -> None:
         await Run(job, plan, record, RefusedCrew(16, error, lent), lambda progress: None).until_done(
@@ -362,9 +363,9 @@ def test_a_budget_of_which_a_tenth_is_left_is_told_of_once(job: Job, texts: Path
 
 
 def watched(job: Job, texts: Path, course: Sequence[float]) -> tuple[Record, list[Progress]]:
-    manifest = Manifest(job.out_dir / "manifest", "run")
+    manifest = Manifest(at(job.out) / "manifest", "run")
     plan = make_plan(job, find([str(texts)]), manifest, manifest.plan_writer())
-    record, seen = Record(job.out_dir, manifest), list[Progress]()
+    record, seen = Record(at(job.out), manifest), list[Progress]()
     record.rows, record.gauge.course = plan.rows, course
     simulate(Run(job, plan, record, ToldCrew(), seen.append).until_done(asyncio.Event(), 1.0))
     return record, seen

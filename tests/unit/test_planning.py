@@ -29,6 +29,7 @@ from cluster_tts.job import (
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Document, Outcome, Paragraph, Status
 from cluster_tts.planning import make_plan, plan_of_manifest
+from cluster_tts.storage import LocalFolder
 from cluster_tts.workload import Plan, summarise, time_s
 
 SENTENCES = [f"This is sentence number {n}." for n in range(6)]
@@ -45,7 +46,7 @@ class World:
 
     @property
     def out(self) -> Path:
-        return self.job.out_dir
+        return Path(self.job.out)
 
     @property
     def clips(self) -> Clips:
@@ -56,7 +57,7 @@ class World:
 
     def manifest(self) -> Manifest:
         self.runs += 1
-        return Manifest(self.out / "manifest", f"r{self.runs:03}")
+        return Manifest(LocalFolder(self.out / "manifest"), f"r{self.runs:03}")
 
     def look(self, fresh: bool = False) -> Plan:
         """The plan that ``cluster-tts plan`` makes."""

@@ -10,6 +10,7 @@ import pytest
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation
 from cluster_tts.model import Chunk, Outcome, Sound, Status
 from cluster_tts.record import FLUSH_S, Record, failures, line, read_report, write_whole
+from cluster_tts.storage import LocalFolder
 
 SOUND = Sound(16_000, 8_000, 9, "ab" * 32)
 
@@ -36,7 +37,7 @@ def row(name: str, status: str = "planned") -> DocumentRow:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Manifest:
-    return Manifest(tmp_path / "manifest", "r1")
+    return Manifest(LocalFolder(tmp_path / "manifest"), "r1")
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def record(tmp_path: Path, manifest: Manifest, clock: Clock) -> Record:
-    record = Record(tmp_path, manifest, clock)
+    record = Record(LocalFolder(tmp_path), manifest, clock)
     record.rows = {"d": row("d")}
     return record
 
@@ -60,7 +61,7 @@ def test_a_flush_writes_outcomes_documents_and_report(
     report = record.flush("whole", 0)
     assert [each.clip_id for each in manifest.read_outcomes()] == ["a"]
     assert manifest.documents() == {"d": row("d", "whole")}
-    content = read_report(tmp_path)
+    content = read_report(LocalFolder(tmp_path))
     assert content == json.loads(json.dumps(report.as_dict()))
     assert content is not None
     assert (content["run_id"], content["status"], content["exit_code"]) == ("r1", "whole", 0)
@@ -74,7 +75,7 @@ def test_a_flush_writes_outcomes_documents_and_report(
 
 def test_a_running_run_is_told_by_report_json_and_has_no_page_yet(tmp_path: Path, record: Record) -> None:
     record.flush("running", None)
-    content = read_report(tmp_path)
+    content = read_report(LocalFolder(tmp_path))
     assert content is not None
     assert (content["status"], content["exit_code"]) == ("running", None)
     assert not (tmp_path / "report.html").exists()
@@ -102,7 +103,7 @@ def test_documents_of_earlier_runs_stay_in_the_manifest_but_not_in_the_report(
     manifest.write_documents([row("earlier", "whole"), row("d", "incomplete")])
     record.flush("whole", 0)
     assert manifest.documents() == {"earlier": row("earlier", "whole"), "d": row("d")}
-    content = read_report(tmp_path)
+    content = read_report(LocalFolder(tmp_path))
     assert content is not None
     assert [each["name"] for each in content["documents"]] == ["d"]
 
@@ -162,7 +163,7 @@ def test_a_report_line_holds_what_the_row_says() -> None:
 
 def test_who_reads_while_a_file_is_written_sees_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "report.json"
-    write_whole(path, "old")
+    write_whole(LocalFolder(tmp_path), "report.json", "old")
 
     def full(self: Path, target: Path) -> Path:
         assert path.read_text() == "old"
@@ -172,9 +173,9 @@ def test_who_reads_while_a_file_is_written_sees_the_old_one(tmp_path: Path, monk
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", full)
         with pytest.raises(OSError, match="No space"):
-            write_whole(path, "new")
+            write_whole(LocalFolder(tmp_path), "report.json", "new")
     assert path.read_text() == "old"
-    write_whole(path, "neu ü")
+    write_whole(LocalFolder(tmp_path), "report.json", "neu ü")
     assert path.read_text(encoding="utf-8") == "neu ü"
 
 
@@ -182,7 +183,7 @@ def test_who_reads_while_a_file_is_written_sees_the_old_one(tmp_path: Path, monk
 def test_a_report_that_is_missing_or_broken_is_none(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "report.json").write_text(content)
-    assert read_report(tmp_path) is None
+    assert read_report(LocalFolder(tmp_path)) is None
 
 
 def test_a_run_that_an_error_ends_lists_what_failed_too(tmp_path: Path, manifest: Manifest, record: Record) -> None:
@@ -202,7 +203,7 @@ def test_a_run_that_an_error_ends_lists_what_failed_too(tmp_path: Path, manifest
 def test_a_report_is_written_even_where_the_plan_cannot_be_read(
     tmp_path: Path, manifest: Manifest, record: Record, caplog: pytest.LogCaptureFixture
 ) -> None:
-    record.locations = {"d": PlanLocation(tmp_path / "gone.parquet", (0,), 0)}
+    record.locations = {"d": PlanLocation(LocalFolder(tmp_path), "gone.parquet", (0,), 0)}
     record.add(outcome("b", Status.FAILED))
     assert record.flush("failed", 1, "the disk fails").failures == ()
     assert "the report cannot say what failed" in caplog.text
@@ -212,7 +213,7 @@ def test_the_report_tells_how_the_quota_stands_and_what_was_asked_for_each_docum
     tmp_path: Path, manifest: Manifest, record: Record
 ) -> None:
     record.flush("running", None)
-    content = read_report(tmp_path)
+    content = read_report(LocalFolder(tmp_path))
     assert content is not None
     assert content["quota"] is None, "nobody's quota was needed yet"
     refused = replace(outcome("b", Status.RETRIED), error_kind="rate_limited")
@@ -220,7 +221,7 @@ def test_the_report_tells_how_the_quota_stands_and_what_was_asked_for_each_docum
         record.add(each)
     record.gauge.course = (0.0, 3.0)
     record.flush("whole", 0)
-    content = read_report(tmp_path)
+    content = read_report(LocalFolder(tmp_path))
     assert content is not None
     (document,) = content["documents"]
     assert (document["requests"], document["refused"], document["errors"]) == (4, 1, 1)

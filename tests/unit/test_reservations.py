@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_tts.clips import Clips
+from cluster_tts.damage import Damage
 from cluster_tts.errors import JobError
 from cluster_tts.job import CatalogueSettings, ClipsSettings, Job, ModelFacts, ProviderSettings, WorkersSettings
 from cluster_tts.manifest import Manifest
@@ -20,6 +21,7 @@ from cluster_tts.model import Clip, Outcome, Sound, Status
 from cluster_tts.prices import Bounds, Spent
 from cluster_tts.reservations import Reservations, close_dead, kept, places, untold
 from cluster_tts.spending import spent
+from cluster_tts.storage import LocalFolder
 
 SLOTS = 2
 SOUND = Sound(16_000, 8_000, 9, "ab" * 32)
@@ -71,7 +73,7 @@ class Driver:
 
     def __init__(self, folder: Path, run_id: str = "r1", **more: Any) -> None:
         self.job = job_in(folder, **more)
-        self.manifest = Manifest(folder / "manifest", run_id)
+        self.manifest = Manifest(LocalFolder(folder / "manifest"), run_id)
         self.reservations = Reservations(self.manifest.folder, run_id, self.job)
         self.clips = Clips(self.job.clips_dir, self.job.provider.suffix)
 
@@ -92,7 +94,11 @@ class Driver:
     @property
     def counted(self) -> Spent:
         """What a later run takes for spent."""
-        return spent(Manifest(self.manifest.folder), Bounds.of(self.job))
+        return spent(Manifest(self.manifest.folder), LocalFolder(Path(self.job.out) / "clips"), Bounds.of(self.job))
+
+
+def own_clips(driver: Driver) -> LocalFolder:
+    return LocalFolder(Path(driver.job.out) / "clips")
 
 
 @pytest.fixture
@@ -101,7 +107,7 @@ def driver(tmp_path: Path) -> Driver:
 
 
 def file_of(driver: Driver) -> Path:
-    return driver.manifest.folder / "spending" / "r1.json"
+    return Path(driver.manifest.folder.address("spending/r1.json"))
 
 
 def test_what_rows_tell_is_spent_and_nothing_else_once_a_run_has_ended_in_good_order(driver: Driver) -> None:
@@ -178,7 +184,7 @@ def test_speech_that_was_not_believed_counts_by_its_bound_where_its_length_was_e
 def test_the_dead_are_settled_before_others_make_their_clips(driver: Driver) -> None:
     driver.reservations.ahead([clip(number) for number in range(20)])
     before = driver.counted
-    close_dead(driver.manifest.folder)
+    close_dead(driver.manifest.folder, own_clips(driver), Damage())
     for number in range(20):
         driver.make(clip(number))
     assert driver.counted == before
@@ -209,10 +215,14 @@ def test_a_file_that_cannot_be_read_stops_who_has_a_budget_and_nobody_else(
     file_of(driver).parent.mkdir(parents=True)
     file_of(driver).write_text(content)
     with pytest.raises(JobError, match=r"r1\.json' cannot be read .*: remove it, and lower quota\.budget_\*"):
-        list(kept(driver.manifest.folder, Bounds.of(driver.job)))
+        list(kept(driver.manifest.folder, own_clips(driver), Bounds.of(driver.job)))
     with caplog.at_level(logging.WARNING):
-        close_dead(driver.manifest.folder)
-    assert "cannot be read" in caplog.text
+        close_dead(driver.manifest.folder, own_clips(driver), Damage(mends=True))
+    assert "r1.json' is damaged" in caplog.text
+    assert "set aside as 'damaged-r1.json'" in caplog.text
+    assert not file_of(driver).exists()
+    with pytest.raises(JobError, match=r"damaged-r1\.json' cannot be read .*: remove it, and lower quota\.budget_\*"):
+        list(kept(driver.manifest.folder, own_clips(driver), Bounds.of(driver.job)))
 
 
 def test_places_are_what_workers_and_the_account_allow() -> None:

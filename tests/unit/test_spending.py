@@ -11,6 +11,7 @@ from cluster_tts.job import Job
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Outcome, Purse, Status
 from cluster_tts.spending import purse_of, refuse_budget, refuse_empty
+from cluster_tts.storage import LocalFolder
 
 
 def job(*overrides: str, out: Path = Path("out")) -> Job:
@@ -23,7 +24,7 @@ TTS = ("provider.name=openai", "provider.model=tts-1")
 @pytest.fixture
 def manifest(tmp_path: Path) -> Manifest:
     """Of a run that has cost 1.50 dollars for 100,000 characters."""
-    manifest = Manifest(tmp_path / "manifest", "r1")
+    manifest = Manifest(LocalFolder(tmp_path / "manifest"), "r1")
     for index in range(4):
         manifest.add([Outcome(
             clip_id=f"{index:032x}", document="d", chunk_index=index, attempt=1, status=Status.SPOKEN,
@@ -42,7 +43,7 @@ def test_without_a_budget_the_purse_has_no_bound_and_nothing_is_read(tmp_path: P
     damaged = tmp_path / "manifest" / "outcomes"
     damaged.mkdir(parents=True)
     (damaged / "part-0-x-000001.parquet").write_bytes(b"?")
-    assert purse_of(job(*TTS), Manifest(tmp_path / "manifest")) == Purse()
+    assert purse_of(job(*TTS), Manifest(LocalFolder(tmp_path / "manifest"))) == Purse()
 
 
 def test_a_budget_that_is_used_up_is_exit_78_and_says_which_and_what_to_do(manifest: Manifest) -> None:

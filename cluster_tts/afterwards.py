@@ -1,0 +1,102 @@
+"""What can be done with what a run has left: join it again, say where it stands, write its report again."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cluster_tts import saved_job
+from cluster_tts import storage as places
+from cluster_tts.clips import Clips
+from cluster_tts.endings import Result, finish, verdict_of
+from cluster_tts.errors import DamagedClips, JobError
+from cluster_tts.joining import JoinOrder, join
+from cluster_tts.manifest import Manifest
+from cluster_tts.model import Outcome
+from cluster_tts.pipeline import as_incomplete, as_whole
+from cluster_tts.planning import plan_of_manifest
+from cluster_tts.record import Record, failures, line, read_report, write_report
+from cluster_tts.report import Report, Totals, note_failure
+from cluster_tts.storage import Folder
+from cluster_tts.workspace import log_file, run_id, storage
+
+
+def stitch_out(where: str, settings: Sequence[str], files: Sequence[str | Path] = ()) -> Result:
+    """Join every document in ``where`` again from its clips, with the settings of its run and ``settings`` over them.
+
+    Raises:
+        JobError: ``where`` holds no run, or the settings are wrong.
+    """
+    job, out = saved_job.load(where, settings, files), places.at(where)
+    manifest = Manifest(out / "manifest", run_id())
+    plan = plan_of_manifest(job, manifest)
+    record = Record(out, manifest)
+    record.rows = plan.rows
+    clips = Clips(job.clips_dir, job.provider.suffix)
+    with storage(out), log_file(out, verbose=False) as record.spool:
+        for name in plan.pending:
+            row = plan.rows[name]
+            if plan.completion.is_whole(name):
+                order = JoinOrder(
+                    name, plan.locations[name], plan.completion.sounds(name), Path(where), clips, job.stitching
+                )
+                try:
+                    row = as_whole(row, join(order), Path(where))
+                except DamagedClips as damage:
+                    row = as_incomplete(row, len(damage.clip_ids), str(damage))
+            else:
+                row = as_incomplete(row, plan.completion.missing(name))
+            record.document(row)
+        return finish(job, plan, record)
+
+
+def report_out(where: str) -> Report:
+    """``report.json`` and ``report.html`` in ``where`` written again from its manifest, over all its runs.
+
+    Raises:
+        JobError: ``where`` holds no run.
+    """
+    report, out = status_of(where), places.at(where)
+    with storage(out):
+        write_report(out, report)
+    return report
+
+
+def status_of(where: str) -> Report:
+    """Where the run in ``where`` stands, from its manifest; nothing is written.
+
+    Raises:
+        JobError: ``where`` holds no run.
+    """
+    out = places.at(where)
+    manifest = Manifest(out / "manifest")
+    if not manifest.exists:
+        raise JobError(
+            f"'{where}' holds no run: there is no manifest/documents.parquet in it; "
+            "give the folder that a run had as --out"
+        )
+    with storage(out):
+        return manifest.steadily(lambda: _report_of(out, manifest))
+
+
+def _report_of(out: Folder, manifest: Manifest) -> Report:
+    totals, failed = Totals(), dict[str, Outcome]()
+    for outcome in manifest.read_outcomes():
+        totals.count(outcome)
+        note_failure(failed, outcome)
+    rows = manifest.documents()
+    last = read_report(out, manifest.damage) or {}
+    verdict = verdict_of(rows.values())
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Report(
+        run_id=str(last.get("run_id", "")),
+        status=str(last.get("status", verdict[0])),
+        exit_code=last["exit_code"] if "exit_code" in last else verdict[1],
+        started_at=str(last.get("started_at", now)),
+        heartbeat=str(last.get("heartbeat", now)),
+        message=last.get("message"),
+        totals=totals.as_dict(float(last.get("totals", {}).get("run_s", 0.0))),
+        documents=tuple(line(row, totals.by_document.get(row.document)) for row in rows.values()),
+        failures=tuple(failures(failed, rows.values(), manifest.plans())),
+        missing=last.get("missing"),
+        quota=last.get("quota"),
+    )
