@@ -17,7 +17,7 @@ Read the package in the order in which the data goes:
     workload     what a run has to do                   -> Plan
     planning     documents read and cut, against what is there already
     missing      what a run has not made when it ends
-    storage/     where files are kept: a disk, a bucket
+    storage/     where files are kept: a disk, a bucket; scratch, for as long as a process lives
     task_queue   what waits, what is lent, what is done; refilling: though it may die
     quota/       the account, as arithmetic: limits, what is learned of them, whose turn it is, what may be spent
     limiter/     the one gate in front of it; gates is a worker's side, state_file where limiters meet

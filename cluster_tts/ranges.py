@@ -64,8 +64,6 @@ def _is_variable(value: str | None) -> bool:
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("out", lambda value: bool(value.strip()), "must name a folder"),
     ("out", _is_utf8, "must be a name in UTF-8"),
-    ("out", lambda value: "://" not in value, "must be a local folder: storage URLs are not supported yet"),
-    ("clips.dir", lambda value: "://" not in (value or ""), "must be a local folder: URLs are not supported yet"),
     ("engine", lambda value: value in ENGINES, f"must be one of {', '.join(ENGINES)}"),
     ("provider.base_url", _is_server, "must be like https://host/v1, without user, password and query, or null"),
     ("provider.api_key_env", _is_variable, "must be the name of an environment variable, in capitals; never the key"),

@@ -32,6 +32,7 @@ ROWS = [
         "sealed_json",
     ],
     [
+        "scratch",
         "storage",
         "damage",
         "decoding",

@@ -6,21 +6,18 @@ import os
 import shutil
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cluster_tts import scratch
 from cluster_tts.errors import JobError
 
 log = logging.getLogger(__name__)
 
 REACHABLE_S = 10.0
 OBJECT_STORE_BYTES = 80_000_000  # Ray's minimum is 75 MiB; no audio ever goes there
-
-FOLDERS = Path("/tmp")  # a short path: Ray puts unix sockets below it, whose names may have 107 bytes
-PREFIX = "ctts-"
 
 PRIVATE_RAY = {
     "RAY_AUTH_MODE": "disabled",  # else a token is written to ~/.ray; allowed only together with loopback
@@ -84,8 +81,8 @@ class Session:
         # Read from the environment when Ray is imported, which a program of the user's may have done long ago.
         self._was_cluster = ray_constants.ENABLE_RAY_CLUSTER
         ray_constants.ENABLE_RAY_CLUSTER = False
-        _clear_away_the_dead()
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=FOLDERS))
+        scratch.clear_away_the_dead()
+        self._folder = scratch.new()
         return {
             "address": "local",
             "include_dashboard": False,
@@ -151,21 +148,3 @@ def take_back_signals() -> None:
 def _log(data: Mapping[str, Any], ignore_prefix: bool = False) -> None:
     for line in data["lines"]:
         log.info("ray: %s", line)
-
-
-def _clear_away_the_dead() -> None:
-    """Remove what runs that were killed could not remove themselves; their Ray died with them."""
-    for folder in FOLDERS.glob(f"{PREFIX}*-*"):
-        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if pid.isdecimal() and folder.stat().st_uid == os.getuid() and not _is_alive(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it is somebody else's
-    return True

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import pyarrow as pa
+if TYPE_CHECKING:  # it takes time and memory that a worker with a disk can do without
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Folder(Protocol):
     def local(self, name: str) -> AbstractContextManager[Path]:
         """The file as a local path, to be read as long as the block lasts."""
 
-    def open(self, name: str) -> pa.NativeFile:
+    def open(self, name: str) -> "pa.NativeFile":
         """The file for Arrow to read here and there in it; the caller closes it."""
 
     def size(self, name: str) -> int | None:
@@ -67,12 +68,13 @@ class Folder(Protocol):
     def files(self, below: str = "") -> Iterator[Entry]:
         """Every file at any depth of the folder ``below``, in no order; none where that is not there.
 
-        Names are relative to this folder, not to ``below``. Hidden ones (whose last part begins with a dot), such as
-        those that are being written, are left out.
+        Names are relative to this folder, not to ``below``. Hidden ones, such as those that are being written, are left
+        out.
         """
 
     def make(self) -> None:
         """Make the folder where there is such a thing, and find out whether it can be written to."""
 
     def sweep(self, older_than_s: float) -> None:
-        """Remove what writers that were killed so long ago left half written, at any depth."""
+        """Remove, at any depth, what writers that have died left half written; where that cannot be told, what nobody
+        has written to for so long."""

@@ -1,5 +1,6 @@
 """A folder on a disk of this machine, or one that is mounted like it."""
 
+import hashlib
 import os
 import tempfile
 import time
@@ -7,11 +8,15 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
+from cluster_tts.limiter.liveness import Process
 from cluster_tts.storage.folder import Entry
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PART = ".part"  # ends the hidden names of what is being written
 
@@ -48,7 +53,7 @@ class LocalFolder:
     def new(self, name: str) -> Iterator[Path]:
         final = self.path / name
         final.parent.mkdir(parents=True, exist_ok=True)
-        path = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}{PART}")
+        path = final.with_name(f".{final.name}.{_writer(os.getpid())}.{uuid.uuid4().hex[:8]}{PART}")
         try:
             yield path
         finally:
@@ -61,7 +66,9 @@ class LocalFolder:
     def local(self, name: str) -> Iterator[Path]:
         yield self.path / name
 
-    def open(self, name: str) -> pa.NativeFile:
+    def open(self, name: str) -> "pa.NativeFile":
+        import pyarrow as pa
+
         return pa.OSFile(os.fspath(self.path / name))
 
     def size(self, name: str) -> int | None:
@@ -74,7 +81,7 @@ class LocalFolder:
 
     def files(self, below: str = "") -> Iterator[Entry]:
         for entry, name in _walk(self.path / below, f"{below}/" if below else ""):
-            if not entry.name.startswith("."):
+            if not name.startswith(".") and "/." not in name:
                 with suppress(FileNotFoundError):  # another run may remove it meanwhile
                     status = entry.stat()
                     yield Entry(name, status.st_size, status.st_mtime)
@@ -89,8 +96,36 @@ class LocalFolder:
         for entry, _ in _walk(self.path, ""):
             if entry.name.startswith(".") and entry.name.endswith(PART):
                 with suppress(FileNotFoundError):
-                    if entry.stat().st_mtime <= before:
+                    if entry.stat().st_mtime <= before or _has_died(entry.name):
                         Path(entry.path).unlink(missing_ok=True)
+
+
+@cache
+def _writer(pid: int) -> str:
+    """This process as the name of a file can hold it: by this machine since it was started, and by its number."""
+    here = Process.here()
+    return f"{_machine(here.host, here.place)}-{pid}"
+
+
+@cache
+def _machine(host: str, place: str) -> str:
+    return hashlib.sha256(f"{host} {place}".encode()).hexdigest()[:8]
+
+
+def _has_died(name: str) -> bool:
+    """Whether the writer of a hidden file ran here and does not any more. Where its number was given to another
+    process, it is taken for alive."""
+    machine, _, pid = (name.split(".")[-3:] or [""])[0].partition("-")
+    here = Process.here()
+    if not pid.isdecimal() or machine != _machine(here.host, here.place):
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        pass  # it is somebody else's
+    return False
 
 
 def _walk(folder: str | Path, prefix: str) -> Iterator[tuple["os.DirEntry[str]", str]]:

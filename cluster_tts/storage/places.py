@@ -2,15 +2,19 @@
 
 import re
 from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from cluster_tts.errors import JobError, nearest
 from cluster_tts.storage.folder import Folder
 from cluster_tts.storage.local import LocalFolder
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+BUCKETS = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
+OPTIONS = ("endpoint_override", "region", "scheme")  # of an s3:// URL
 
 
 def is_url(text: str) -> bool:
-    """Whether ``text`` names a place that is reached over the network; a path never looks so."""
+    """Whether ``text`` names a place by a URL; a path never looks so."""
     return bool(URL.match(text))
 
 
@@ -18,6 +22,31 @@ def at(where: str) -> Folder:
     """The folder that ``where``, a path or a URL, names. Nobody is asked whether it is there.
 
     Raises:
-        JobError: a URL of a kind that cannot be used.
+        JobError: a URL of a kind that cannot be used, or with a key in it.
     """
-    return LocalFolder(Path(where))
+    if not is_url(where):
+        return LocalFolder(Path(where))
+    try:
+        parts = urlsplit(where)
+        has_key = bool(parts.username or parts.password)
+    except ValueError as error:
+        raise JobError(f"'{where}' is no URL ({error}): give one like s3://bucket/folder") from None
+    scheme, options = parts.scheme.lower(), dict(parse_qsl(parts.query, keep_blank_values=True))
+    if has_key or any("key" in name.lower() or "secret" in name.lower() for name in options):
+        raise JobError(
+            f"the {scheme} URL of '{parts.hostname}' has a key in it, which would stand in logs and reports: give it by "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or as your cloud does, and take it out of the URL"
+        )
+    if scheme == "file":
+        return LocalFolder(Path(unquote(parts.path)))
+    if scheme not in BUCKETS:
+        raise JobError(f"'{where}' cannot be used as storage: {nearest(f'{scheme}://', [f'{s}://' for s in BUCKETS])}")
+    if not parts.netloc:
+        raise JobError(f"'{where}' names no bucket: give a URL like {scheme}://bucket/folder")
+    for name in options if scheme == "s3" else ():
+        if name not in OPTIONS:
+            raise JobError(f"'{where}' has an unknown option '{name}': {nearest(name, OPTIONS)}")
+    from cluster_tts.storage.bucket import BucketFolder  # Arrow takes 50 MB that a worker with a disk can do without
+
+    root, query = where.split("?", 1) if "?" in where else (where, "")
+    return BucketFolder(root.rstrip("/"), query)

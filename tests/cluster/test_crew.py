@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import os
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ray[default]'")
 
 from cluster_tts import config
-from cluster_tts.cluster import session
 from cluster_tts.commands import Result, RunOptions, run_job
 from cluster_tts.errors import JobError
 from cluster_tts.manifest import Manifest
@@ -162,18 +160,6 @@ def test_an_error_that_stops_a_worker_stops_the_run_in_its_own_words(texts: Path
         run(texts, tmp_path / "out", f"clips.dir={clips}", watch=take_away)
     assert error.value.exit_code == 75
     assert "\n" not in str(error.value)
-
-
-def test_folders_of_killed_runs_are_cleared_away_and_those_of_living_ones_are_not(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(session, "FOLDERS", tmp_path)
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    for name in (f"ctts-{ended.pid}-dead", f"ctts-{os.getpid()}-alive", "ctts-other"):
-        (tmp_path / name).mkdir()
-    session._clear_away_the_dead()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"ctts-{os.getpid()}-alive", "ctts-other"]
 
 
 def test_a_cluster_that_is_not_there_is_named(texts: Path, tmp_path: Path) -> None:

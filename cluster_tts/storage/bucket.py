@@ -1,0 +1,187 @@
+"""A folder of a bucket, by URL, through pyarrow's file systems. S3 and what speaks its language is tested; Google's,
+Azure's and HDFS are as pyarrow gives them, and untested.
+
+Nothing can be renamed, appended to or locked there: a body is complete on the local disk, or in memory, before its
+first byte is sent, because an open stream that breaks publishes what it has when it is closed.
+"""
+
+import errno
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from cluster_tts import scratch
+from cluster_tts.storage.folder import Entry
+
+MOST_ATTEMPTS = 8  # the SDK's own, with pauses of up to 20 s: throttling, server errors, broken connections
+CONNECT_S, REQUEST_S = 5.0, 60.0
+BLOCK_BYTES = 8 * 2**20
+AWS_ERROR = re.compile(r"AWS Error (?P<code>\w+) during \w+ operation: (?P<what>.*?)(?: \(Request ID.*)?$", re.DOTALL)
+ADVICE = {
+    "ACCESS_DENIED": (errno.EACCES, "access is denied: check the credentials and the bucket's policy"),
+    "INVALID_ACCESS_KEY_ID": (errno.EACCES, "the access key is not known there: check AWS_ACCESS_KEY_ID"),
+    "SIGNATURE_DOES_NOT_MATCH": (errno.EACCES, "the secret is wrong: check AWS_SECRET_ACCESS_KEY"),
+    "NO_SUCH_BUCKET": (errno.ENODEV, "there is no such bucket"),  # ENOENT would mean a file
+    "NETWORK_CONNECTION": (errno.EHOSTUNREACH, "it cannot be reached"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BucketFolder:
+    """``Folder`` over ``root`` (``s3://bucket/folder``); ``query`` is what stood behind the ``?`` of the URL."""
+
+    root: str
+    query: str = ""
+
+    is_local = False
+
+    def __str__(self) -> str:
+        return f"{self.root}?{self.query}" if self.query else self.root
+
+    def __truediv__(self, name: str) -> "BucketFolder":
+        return BucketFolder(f"{self.root}/{name}", self.query)
+
+    def absolute(self) -> "BucketFolder":
+        return self
+
+    def address(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    def read(self, name: str) -> bytes:
+        with self._asked(name) as (system, path), system.open_input_stream(path) as stream:
+            content: bytes = stream.read()
+            return content
+
+    def write(self, name: str, content: bytes) -> None:
+        self._put(name, pa.py_buffer(content))
+
+    @contextmanager
+    def new(self, name: str) -> Iterator[Path]:
+        path = scratch.own() / f"{uuid.uuid4().hex[:12]}-{name.rpartition('/')[2][-80:]}"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def publish(self, path: Path, name: str) -> None:
+        if path.stat().st_size == 0:  # which cannot be mapped
+            self._put(name, pa.py_buffer(b""))
+            return
+        with pa.memory_map(os.fspath(path)) as mapped:
+            self._put(name, mapped.read_buffer())
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        with self.new(name) as path:
+            with (
+                self._asked(name) as (system, there),
+                system.open_input_stream(there) as stream,
+                path.open("wb") as file,
+            ):
+                shutil.copyfileobj(stream, file, BLOCK_BYTES)
+            yield path
+
+    def open(self, name: str) -> pa.NativeFile:
+        with self._asked(name) as (system, path):
+            return system.open_input_file(path)
+
+    def size(self, name: str) -> int | None:
+        with self._asked(name) as (system, path):
+            found: fs.FileInfo = system.get_file_info([path])[0]
+            return found.size if found.is_file else None
+
+    def remove(self, name: str) -> None:
+        with suppress(FileNotFoundError), self._asked(name) as (system, path):
+            system.delete_file(path)
+
+    def files(self, below: str = "") -> Iterator[Entry]:
+        system, top = self._system()
+        with self._asked(below):
+            there = f"{top}/{below}" if below else top
+            found = system.get_file_info(fs.FileSelector(there, recursive=True, allow_not_found=True))
+        for each in found:
+            if each.is_file and not each.base_name.startswith("."):
+                modified = each.mtime_ns / 1e9 if each.mtime_ns is not None else 0.0
+                yield Entry(each.path.removeprefix(f"{top}/"), each.size, modified)
+
+    def make(self) -> None:
+        probe = f".probe-{uuid.uuid4().hex}"
+        self.write(probe, b"can this be written, read and removed?")
+        self.read(probe)
+        self.remove(probe)
+
+    def sweep(self, older_than_s: float) -> None:
+        """Nothing is ever half written there."""
+
+    def _put(self, name: str, content: pa.Buffer) -> None:
+        """One PUT, or the parts of one upload: never more than one ``write``, so that nothing of ours can break it."""
+        with self._asked(name) as (system, path):
+            stream = system.open_output_stream(path)
+            try:
+                stream.write(content)
+            finally:
+                stream.close()  # raises where a part was not taken, and then publishes nothing
+
+    @contextmanager
+    def _asked(self, name: str) -> Iterator[tuple[fs.FileSystem, str]]:
+        """The file system and the path in it; what it raises has a number, one line, and the file's URL."""
+        try:
+            system, top = self._system()
+            yield system, f"{top}/{name}" if name else top
+        except FileNotFoundError:
+            raise FileNotFoundError(errno.ENOENT, "it is not there", self.address(name)) from None
+        except (OSError, pa.ArrowInvalid) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise OSError(*_in_short(str(error)), self.address(name)) from None
+
+    def _system(self) -> tuple[fs.FileSystem, str]:
+        parts = urlsplit(self.root)
+        if parts.scheme.lower() != "s3":
+            system, path = _opened(str(self))
+            return system, path
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+        return _s3(parts.netloc, self.query, endpoint, region), f"{parts.netloc}{parts.path}"
+
+
+@cache
+def _opened(url: str) -> tuple[fs.FileSystem, str]:
+    system, path = fs.FileSystem.from_uri(url)
+    return system, path
+
+
+@cache
+def _s3(bucket: str, query: str, endpoint: str, region: str) -> fs.S3FileSystem:
+    options = dict(parse_qsl(query))
+    scheme, _, host = endpoint.rpartition("://")
+    endpoint = options.get("endpoint_override") or host.rstrip("/")
+    # Where nobody says, Amazon can be asked where a bucket of its own is; any other server takes any region.
+    region = options.get("region") or region or ("us-east-1" if endpoint else fs.resolve_s3_region(bucket))
+    return fs.S3FileSystem(
+        endpoint_override=endpoint or None,
+        scheme=options.get("scheme") or scheme or "https",
+        region=region,
+        connect_timeout=CONNECT_S,
+        request_timeout=REQUEST_S,
+        allow_delayed_open=True,  # a small body is one PUT
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=MOST_ATTEMPTS),
+    )
+
+
+def _in_short(message: str) -> tuple[int, str]:
+    """An error number, and Arrow's words without the chain of functions they came through."""
+    if found := AWS_ERROR.search(message):
+        number, advice = ADVICE.get(found["code"], (errno.EIO, ""))
+        return number, " ".join(f"{advice or found['code']}: {found['what']}".split())[:300]
+    return errno.EIO, " ".join(message.split())[:300]
