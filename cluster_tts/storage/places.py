@@ -34,8 +34,8 @@ def at(where: str) -> Folder:
     scheme, options = parts.scheme.lower(), dict(parse_qsl(parts.query, keep_blank_values=True))
     if has_key or any("key" in name.lower() or "secret" in name.lower() for name in options):
         raise JobError(
-            f"the {scheme} URL of '{parts.hostname}' has a key in it, which would stand in logs and reports: give it by "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or as your cloud does, and take it out of the URL"
+            f"the {scheme} URL of '{parts.hostname}' has a key in it, which would stand in logs and reports: give it "
+            "by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or as your cloud does"
         )
     if scheme == "file":
         return LocalFolder(Path(unquote(parts.path)))

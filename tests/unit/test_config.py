@@ -235,8 +235,6 @@ def test_nothing_is_put_in_for_references(tmp_path: Path, monkeypatch: pytest.Mo
 
 OUT_OF_RANGE = [
     ("out", "' '"),
-    ("out", "s3://bucket/out"),
-    ("clips.dir", "gs://bucket/clips"),
     ("engine", "rocket"),
     ("provider.base_url", "ftp://host/v1"),
     ("provider.base_url", "host:8000/v1"),
