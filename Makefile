@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-unit test-ray check bench bench-quota bench-ancestors clean
+.PHONY: demo test test-unit test-ray check bench bench-quota bench-ancestors chaos clean
 
 demo: $(STAMP)          ## speak the sample documents on Ray with the embedded voice
 	$(BIN)/cluster-tts run samples --out out/demo
@@ -36,6 +36,10 @@ bench-quota: $(STAMP)   ## never refused, never idle, counted at the emulator; 2
 
 bench-ancestors: $(STAMP)  ## the five ancestors' own tables: theirs, the ideal, ours
 	$(BIN)/python benchmarks/ancestors.py
+
+chaos: $(STAMP)         ## kill anything, lose nothing, pay once: 40 runs, and eight on an S3 server; 30 minutes
+	$(BIN)/python benchmarks/chaos.py
+	$(BIN)/python benchmarks/chaos.py --s3
 
 $(STAMP): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' here; give another by 'make PYTHON=python3.12 ...'"; exit 1; }
