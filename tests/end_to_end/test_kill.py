@@ -24,8 +24,8 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the processes of a run in /proc"),
 ]
 
-QUICK = ("--latency", "0.3", "--sigma", "0.3", "--max-concurrent", "10", "--characters-per-second", "15")
-AT_ONCE = ("--characters-per-second", "15")
+QUICK = ("--latency", "0.3", "--sigma", "0.3", "--max-concurrent", "10", "--characters-per-second", "40")
+AT_ONCE = ("--characters-per-second", "40")
 UNLIMITED = ("quota.requests_per_minute=null", "quota.max_concurrent_requests=32", "engine=local")
 
 
