@@ -8,7 +8,7 @@ from cluster_tts import saved_job
 from cluster_tts import storage as places
 from cluster_tts.clips import Clips
 from cluster_tts.endings import Result, finish, verdict_of
-from cluster_tts.errors import DamagedClips, JobError
+from cluster_tts.errors import DamagedClips, Interrupted, JobError
 from cluster_tts.joining import JoinOrder, join
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Outcome
@@ -29,6 +29,11 @@ def stitch_out(where: str, settings: Sequence[str], files: Sequence[str | Path] 
     job, out = saved_job.load(where, settings, files), places.at(where)
     manifest = Manifest(out / "manifest", run_id())
     plan = plan_of_manifest(job, manifest)
+    if manifest.damage.told:  # of what it has lost nobody can say whether it is whole
+        raise Interrupted(
+            f"'{manifest.damage.told[0]}' is damaged, so not everything can be joined: run the run's own command "
+            "again, which mends it"
+        )
     record = Record(out, manifest)
     record.rows = plan.rows
     clips = Clips(job.clips_dir, job.provider.suffix)

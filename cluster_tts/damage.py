@@ -18,14 +18,14 @@ class Damage:
 
     def __init__(self, mends: bool = False) -> None:
         self.mends = mends
-        self._told: set[str] = set()
+        self.told: list[str] = []  # the addresses of those that were found
 
     def found(self, folder: Folder, name: str, reason: object, follows: str) -> None:
         """``follows`` says what its loss means, and what becomes of it."""
         where = folder.address(name)
-        if where in self._told:
+        if where in self.told:
             return
-        self._told.add(where)
+        self.told.append(where)
         if not self.mends:
             log.warning("'%s' is damaged (%s) and left out; the next run mends it: %s", where, reason, follows)
             return

@@ -32,6 +32,8 @@ def verdict_of(rows: Iterable[DocumentRow]) -> tuple[str, int, str | None]:
     """Status, exit code and message that the documents add up to."""
     states = Counter(row.status for row in rows)
     total = states.total()
+    if not total:
+        return "interrupted", EXIT_CONTINUE, "no document is known; run the same command again to find them out"
     if states["planned"]:
         return (
             "interrupted",

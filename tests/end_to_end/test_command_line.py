@@ -234,7 +234,6 @@ def test_the_log_tells_everything_but_the_text(cluster_tts: ClusterTts, tmp_path
 
 IMPORTED = """
 import sys
-from cluster_tts.storage import LocalFolder
 from cluster_tts.cli import main
 sys.argv[1:] = {arguments!r}
 try:

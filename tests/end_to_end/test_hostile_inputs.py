@@ -340,33 +340,63 @@ def date_ahead(path: Path) -> None:
     pq.write_table(table.replace_schema_metadata({"cluster_tts.schema_version": "99"}), path)
 
 
-DAMAGES: dict[Callable[[Path], None], str] = {
-    truncate: "move it away",
-    empty: "move it away",
-    garble: "move it away",
-    date_ahead: "schema 99",
-}
+PARTS = ["documents-*.parquet", "documents.parquet", "outcomes/*.parquet", "plan/*.parquet"]
 
 
-@pytest.mark.parametrize("part", ["documents.parquet", "outcomes/*.parquet", "plan/*.parquet"])
-def test_a_damaged_manifest_is_named_by_every_command(cluster_tts: ClusterTts, tmp_path: Path, part: str) -> None:
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("damage", [truncate, empty, garble])
+def test_a_damaged_manifest_is_named_by_whoever_looks_and_mended_by_a_run(
+    cluster_tts: ClusterTts, tmp_path: Path, part: str, damage: Callable[[Path], None]
+) -> None:
     build(tmp_path, {})
     assert cluster_tts(*run("good.txt")).exit_code == 0
     (path,) = (tmp_path / "out/manifest").glob(part)
-    content, audio = path.read_bytes(), (tmp_path / "out/documents/good.wav").read_bytes()
-    commands = run("good.txt"), ("plan", *TONE, "good.txt"), ("stitch", "out"), ("status", "out"), ("report", "out")
-    for damage, says in DAMAGES.items():
-        path.write_bytes(content)
-        damage(path)
-        for argv in commands:
-            ended = cluster_tts(*argv)
-            assert ended.exit_code == 2, (argv, ended)
-            assert len(ended.err.splitlines()) == 1
-            assert str(path.relative_to(tmp_path)) in ended.err
-            assert says in ended.err
+    audio = (tmp_path / "out/documents/good.wav").read_bytes()
+    damage(path)
+    damaged = path.read_bytes()
+    needed = part != "documents.parquet"  # which is there for people to open
+    for argv in ("plan", *TONE, "good.txt"), ("status", "out"), ("report", "out"):
+        ended = cluster_tts(*argv)
+        assert ended.exit_code == 0
+        assert (f"{path.relative_to(tmp_path)}' is damaged" in ended.err) == needed
+    assert cluster_tts("stitch", "out").exit_code == (75 if needed else 0)
+    assert path.read_bytes() == damaged or not needed, "whoever looks changes nothing"
+    ended = cluster_tts(*run("good.txt"), "--json")
+    assert (ended.exit_code, ended.json["totals"]["spoken"]) == (0, 0)
+    assert (path.with_name(f"damaged-{path.name}").exists(), "set aside" in ended.err) == (needed, needed)
     assert (tmp_path / "out/documents/good.wav").read_bytes() == audio
-    path.rename(tmp_path / "away")  # as the message says
+    assert cluster_tts("status", "out").err == ""
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_manifest_of_another_version_is_refused_by_every_command(
+    cluster_tts: ClusterTts, tmp_path: Path, part: str
+) -> None:
+    build(tmp_path, {})
     assert cluster_tts(*run("good.txt")).exit_code == 0
+    if part == "documents.parquet":
+        (tmp_path / "out/manifest/documents-000000.parquet").unlink()
+    (path,) = (tmp_path / "out/manifest").glob(part)
+    date_ahead(path)
+    for argv in run("good.txt"), ("plan", *TONE, "good.txt"), ("stitch", "out"), ("status", "out"), ("report", "out"):
+        ended = cluster_tts(*argv)
+        assert ended.exit_code == 2, (argv, ended)
+        assert len(ended.err.splitlines()) == 1
+        assert str(path.relative_to(tmp_path)) in ended.err
+        assert "schema 99" in ended.err
+    path.rename(tmp_path / "away")
+    assert cluster_tts(*run("good.txt")).exit_code == 0
+
+
+def test_a_job_that_another_version_saved_is_told_as_such(cluster_tts: ClusterTts, tmp_path: Path) -> None:
+    build(tmp_path, {})
+    cluster_tts(*run("good.txt"))
+    saved = tmp_path / "out/job.yaml"
+    saved.write_text("# Saved by cluster_tts 9.1.0\nstitching:\n  reverb: 1\n")
+    ended = cluster_tts("stitch", "out")
+    assert ended.exit_code == 2
+    assert "'out/job.yaml' was saved by cluster_tts 9.1.0, and this is" in ended.err
+    assert "unknown setting 'stitching.reverb'" in ended.err
 
 
 def test_a_run_whose_settings_are_not_ours_is_not_stitched(cluster_tts: ClusterTts, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster_tts.errors import Interrupted
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation
 from cluster_tts.model import Chunk, Outcome, Sound, Status
 from cluster_tts.record import FLUSH_S, Record, failures, line, read_report, write_whole
@@ -227,3 +228,27 @@ def test_the_report_tells_how_the_quota_stands_and_what_was_asked_for_each_docum
     assert (document["requests"], document["refused"], document["errors"]) == (4, 1, 1)
     assert (content["totals"]["requests"], content["totals"]["share_refused"]) == (4, 0.25)
     assert content["quota"]["predicted_s"] == 3.0
+
+
+class Lost:
+    """The fence of a run that loses its OUT when it is told to."""
+
+    lost = False
+
+    def check(self) -> None:
+        if self.lost:
+            raise Interrupted("another run has taken over 'out'")
+
+
+def test_a_run_that_has_lost_its_out_writes_nothing_any_more(tmp_path: Path, manifest: Manifest, clock: Clock) -> None:
+    fence = Lost()
+    record = Record(LocalFolder(tmp_path), manifest, clock, fence)
+    record.document(DocumentRow(document="d", source="d.txt", status="planned"))
+    record.add(outcome("a"))
+    record.flush("running", None)
+    record.add(outcome("b"))
+    fence.lost = True
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(Interrupted, match="taken over"):
+        record.flush("interrupted", 75)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -1,5 +1,6 @@
 """What is left of a budget when a run starts, and which budgets cannot be kept."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,3 +96,15 @@ def test_a_model_priced_by_machine_time_has_a_budget_in_characters_only() -> Non
     with pytest.raises(JobError, match="cannot be kept for model me/mine: priced by machine time"):
         refuse_budget(job(*by_machine, "quota.budget_usd=5"))
     refuse_budget(job(*by_machine, "quota.budget_characters=5"))
+
+
+def test_a_budget_is_not_kept_over_outcomes_that_cannot_be_read(manifest: Manifest) -> None:
+    part = min(Path(manifest.folder.address("outcomes")).iterdir())
+    part.write_bytes(part.read_bytes()[:-1])
+    for mends, name, advice in (False, part.name, "move it out of OUT"), (True, f"damaged-{part.name}", "remove it"):
+        for _ in range(2):
+            again = Manifest(manifest.folder, "r2", mends=mends)
+            with pytest.raises(JobError, match=rf"{re.escape(name)}' is damaged, so .*: {advice}, and lower"):
+                purse_of(job(*TTS, "quota.budget_usd=1"), again)
+    part.with_name(f"damaged-{part.name}").unlink()
+    assert purse_of(job(*TTS, "quota.budget_usd=5"), Manifest(manifest.folder)).usd == 5 - 3 * 0.375
