@@ -33,6 +33,7 @@ Read the package in the order in which the data goes:
     clips        files named by what decides their sound
     manifest/    the record, in Parquet
     damage, sealed_json   what is done about files that are not what was written, and how that shows in JSON
+    durability   what a power cut must not take back
     completion   which documents are whole
     joining      one document's joining as something that can be sent
     stitching    clips in order to one file a document

@@ -4,14 +4,13 @@ The file holds the bounds of all clips that are in anybody's hands, from before 
 their outcomes are on disk, and what answers did not say. Of a run that was killed it tells what may have been paid.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from cluster_tts import sealed_json, storage
 from cluster_tts.clips import file_name
 from cluster_tts.damage import ASIDE, Damage
+from cluster_tts.durability import settle_content, settle_name
 from cluster_tts.errors import JobError
 from cluster_tts.job import Job
 from cluster_tts.model import Clip, Outcome, Status, Want
@@ -49,7 +48,7 @@ class Reservations:
         for clip in clips:
             self._open[clip.id] = self._bounds.want(clip.text)
         if clips or self._grown:
-            self._write()
+            self._write(durable=True)
 
     def note(self, outcome: Outcome) -> None:
         """Note how an attempt ended, as the manifest does that is about to hold its row."""
@@ -75,7 +74,7 @@ class Reservations:
         self._open.clear()
         self._write()
 
-    def _write(self) -> None:
+    def _write(self, durable: bool = False) -> None:
         total, folder = self._untold + self._unwritten, self._job.clips.dir
         self._grown = False
         if not self._open and total == Spent():  # the rows tell it all
@@ -91,7 +90,7 @@ class Reservations:
             "suffix": self._job.provider.suffix,
             "open": {clip_id: (want.usd, want.characters) for clip_id, want in self._open.items()},
         }
-        _write(self._folder, self._name, content)
+        _write(self._folder, self._name, content, durable)
         self._written = True
 
 
@@ -196,17 +195,14 @@ def _read(folder: Folder, name: str) -> Mapping[str, Any]:
     return content
 
 
-def _write(folder: Folder, name: str, content: Mapping[str, Any]) -> None:
-    """Replace a file. It is on the disk when this returns: requests are paid for that nothing else tells of yet."""
+def _write(folder: Folder, name: str, content: Mapping[str, Any], durable: bool = False) -> None:
+    """Replace a file. ``durable``: it is on the disk when this returns, since requests are about to be paid for that
+    nothing else tells of. Where less is reserved than before, the file that a power cut may bring back does no harm.
+    """
     with folder.new(name) as path:
-        with path.open("w", encoding="utf-8") as file:
-            file.write(sealed_json.dumps({**content, "schema_version": SCHEMA_VERSION}))
-            file.flush()
-            os.fsync(file.fileno())
+        path.write_text(sealed_json.dumps({**content, "schema_version": SCHEMA_VERSION}), encoding="utf-8")
+        if durable:
+            settle_content(path)
         folder.publish(path, name)
-    if folder.is_local:
-        directory = os.open(Path(folder.address(name)).parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)  # else a power cut may leave the file that was there before
-        finally:
-            os.close(directory)
+    if durable:
+        settle_name(folder, name)

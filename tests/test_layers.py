@@ -35,6 +35,7 @@ ROWS = [
         "scratch",
         "storage",
         "damage",
+        "durability",
         "decoding",
         "checking",
         "clips",

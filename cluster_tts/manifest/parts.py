@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cluster_tts.damage import Damage, one_line
+from cluster_tts.durability import settle_content, settle_name
 from cluster_tts.errors import DamagedFile, JobError
 from cluster_tts.manifest.schemas import VERSION
 from cluster_tts.manifest.sealing import check, seal
@@ -70,8 +71,12 @@ def written(folder: Folder, name: str, schema: pa.Schema, durable: bool = False)
     with folder.new(name) as path:
         with pq.ParquetWriter(os.fspath(path.absolute()), schema, write_page_checksum=True) as writer:
             yield writer
-        seal(path, durable)
+        seal(path)
+        if durable:
+            settle_content(path)
         folder.publish(path, name)
+    if durable:
+        settle_name(folder, name)
 
 
 @dataclass
@@ -120,8 +125,8 @@ class Parts:
                 self.note(name, error)
 
     def add(self, table: pa.Table, name: str) -> None:
-        """Write ``table`` as a new part of that name."""
-        with written(self.folder, name, self.schema) as writer:
+        """Write ``table`` as a new part of that name; on the disk when this returns, for ``reservations`` forgets."""
+        with written(self.folder, name, self.schema, durable=True) as writer:
             writer.write_table(table)
         if self._names is not None:
             self._names.append(name)

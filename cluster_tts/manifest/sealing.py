@@ -4,7 +4,6 @@ Parquet's own page checksums leave out page headers and the footer, and a flippe
 seal stands in bytes that no reader looks at, so DuckDB and the like open the file as ever.
 """
 
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -17,7 +16,7 @@ _END = struct.Struct("<I4s")  # how Parquet ends: the size of the footer, "PAR1"
 _BLOCK = 1 << 20
 
 
-def seal(path: Path, durable: bool = False) -> None:
+def seal(path: Path) -> None:
     """Put the seal on the complete Parquet file at ``path``, which nobody else sees yet."""
     with path.open("r+b") as file:
         file.seek(-_END.size, 2)
@@ -31,9 +30,6 @@ def seal(path: Path, durable: bool = False) -> None:
             crc, left = zlib.crc32(block, crc), left - len(block)
         file.seek(body_end)
         file.write(_SEAL.pack(_MARK, crc, zlib.crc32(tail)) + tail)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def check(source: pa.NativeFile, whole: bool) -> None:
