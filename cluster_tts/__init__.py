@@ -35,6 +35,7 @@ Read the package in the order in which the data goes:
     damage, sealed_json   what is done about files that are not what was written, and how that shows in JSON
     durability   what a power cut must not take back
     completion   which documents are whole
+    claims, fencing   whose turn it is where two runs share an OUT; leave to write, and who has lost it
     joining      one document's joining as something that can be sent
     stitching    clips in order to one file a document
     report, report_page   the record in numbers; as a page

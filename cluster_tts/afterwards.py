@@ -1,6 +1,8 @@
 """What can be done with what a run has left: join it again, say where it stands, write its report again."""
 
-from collections.abc import Sequence
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from cluster_tts import storage as places
 from cluster_tts.clips import Clips
 from cluster_tts.endings import Result, finish, verdict_of
 from cluster_tts.errors import DamagedClips, Interrupted, JobError
+from cluster_tts.fencing import Fence
+from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder, join
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Outcome
@@ -19,31 +23,46 @@ from cluster_tts.report import Report, Totals, note_failure
 from cluster_tts.storage import Folder
 from cluster_tts.workspace import log_file, run_id, storage
 
+log = logging.getLogger(__name__)
 
-def stitch_out(where: str, settings: Sequence[str], files: Sequence[str | Path] = ()) -> Result:
+
+def stitch_out(
+    where: str, settings: Sequence[str], files: Sequence[str | Path] = (), tell: Callable[[str], object] = log.warning
+) -> Result:
     """Join every document in ``where`` again from its clips, with the settings of its run and ``settings`` over them.
 
     Raises:
         JobError: ``where`` holds no run, or the settings are wrong.
+        Interrupted: another run has taken over.
     """
     job, out = saved_job.load(where, settings, files), places.at(where)
     manifest = Manifest(out / "manifest", run_id())
-    plan = plan_of_manifest(job, manifest)
+    fence = Fence(out, manifest.run_id, manifest.newest_term)
+    try:
+        with storage(out):
+            asyncio.run(fence.take(asyncio.Event(), tell, lambda: None))
+            manifest.term = fence.term
+        return _stitch(job, where, manifest, fence)
+    finally:
+        fence.release()
+
+
+def _stitch(job: Job, where: str, manifest: Manifest, fence: Fence) -> Result:
+    out, plan = places.at(where), plan_of_manifest(job, manifest)
     if manifest.damage.told:  # of what it has lost nobody can say whether it is whole
         raise Interrupted(
             f"'{manifest.damage.told[0]}' is damaged, so not everything can be joined: run the run's own command "
             "again, which mends it"
         )
-    record = Record(out, manifest)
+    record = Record(out, manifest, fence=fence)
     record.rows = plan.rows
     clips = Clips(job.clips_dir, job.provider.suffix)
     with storage(out), log_file(out, verbose=False) as record.spool:
         for name in plan.pending:
             row = plan.rows[name]
             if plan.completion.is_whole(name):
-                order = JoinOrder(
-                    name, plan.locations[name], plan.completion.sounds(name), Path(where), clips, job.stitching
-                )
+                location, sounds = plan.locations[name], plan.completion.sounds(name)
+                order = JoinOrder(name, location, sounds, Path(where), clips, job.stitching, fence.badge)
                 try:
                     row = as_whole(row, join(order), Path(where))
                 except DamagedClips as damage:

@@ -113,7 +113,7 @@ def stitch(out: Existing, overrides: Overrides = None, config: Config = None, as
     """Join again from the clips; no request is made."""
     from cluster_tts.afterwards import stitch_out
 
-    result = stitch_out(out, overrides or [], config or [])
+    result = stitch_out(out, overrides or [], config or [], _say_error)
     _say_result(result, as_json)
     raise typer.Exit(result.exit_code)
 
@@ -256,7 +256,7 @@ def _run_watched(job: "Job", sources: list[str], options: "RunOptions") -> "Resu
             loop.add_signal_handler(number, on_signal)
         console = PlainConsole(stderr=True)
         with shown(console) as watch:
-            return await run_job(job, sources, stop, replace(options, watch=watch))
+            return await run_job(job, sources, stop, replace(options, watch=watch, tell=console.say))
 
     return asyncio.run(watched())
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cluster_tts import documents, keys, saved_job
@@ -16,6 +17,7 @@ from cluster_tts.endings import Result, ending, finish
 from cluster_tts.errors import (
     JobError,
 )
+from cluster_tts.fencing import Fence
 from cluster_tts.job import Job
 from cluster_tts.local import LocalCrew
 from cluster_tts.manifest import Manifest
@@ -49,6 +51,7 @@ class RunOptions:
     fresh: bool = False  # forget what the manifest says; clips stay
     retry_failed: bool = False  # speak only what failed
     verbose: bool = False
+    tell: Callable[[str], object] = log.warning  # a line for a person: whom the run waits for
 
 
 async def run_job(
@@ -61,11 +64,13 @@ async def run_job(
 
     Raises:
         JobError: nothing could be done.
-        Interrupted: storage failed; the same call continues. (A run that ``stop`` ended returns a result with 75.)
+        Interrupted: storage failed, or another run has taken over; the same call continues. (A run that ``stop``
+            ended returns a result with 75.)
     """
     out = places.at(job.out)
     manifest = Manifest(out / "manifest", run_id(), mends=True)
-    record = Record(out, manifest)
+    fence = Fence(out, manifest.run_id, manifest.newest_term)
+    record = Record(out, manifest, fence=fence)
     try:
         if options.retry_failed and not manifest.exists:
             raise JobError(f"nothing has failed yet: '{job.out}' holds no run; leave out --retry-failed")
@@ -75,6 +80,9 @@ async def run_job(
         if not _joins_cluster(job):  # whose nodes may hold the key that this machine does not
             keys.require(job.provider)
         make_room(job)
+        with storage(out):
+            await fence.take(stop, options.tell, partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set))
+            manifest.term = fence.term
         with storage(out), log_file(out, options.verbose) as record.spool:
             sweep(out)
             for warning in warnings_of(job, datetime.now(UTC).date()):
@@ -86,9 +94,15 @@ async def run_job(
                 return finish(job, plan, record)
     except BaseException as error:
         if record.flushed or manifest.exists:  # else there is no OUT yet, and none is made to say so
-            with suppress(OSError, JobError):  # which the same disk may refuse too
-                record.flush(*ending(error))
+            with suppress(OSError, JobError):  # which the same disk may refuse too, and another run's OUT is its own
+                if fence.owns or fence.try_once():
+                    manifest.term = fence.term
+                    record.flush(*ending(error))
+        if fence.error is not None and isinstance(error, Exception):  # whatever it stumbled over after that
+            raise fence.error from error
         raise
+    finally:
+        fence.release()
 
 
 async def _run(job: Job, found: Sequence[Document], record: Record, stop: asyncio.Event, options: RunOptions) -> Plan:
@@ -102,7 +116,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
     # in one that is not new the plan may well say that nothing is left to do.
     hiring = asyncio.create_task(pool.hire()) if pool is not None and not manifest.exists else None
     try:
-        plan = await asyncio.to_thread(_record_plan, job, found, manifest, options)
+        plan = await asyncio.to_thread(_record_plan, job, found, record, options)
         record.rows, record.locations = plan.rows, plan.locations
         record.purse, record.gauge.named = purse, Limits.of(job.quota)
         if not options.retry_failed:  # of what failed before it is not known how much is left of it
@@ -151,7 +165,8 @@ def _joins_cluster(job: Job) -> bool:
     return job.engine == "ray" and bool(job.cluster.address or os.environ.get("RAY_ADDRESS"))
 
 
-def _record_plan(job: Job, found: Sequence[Document], manifest: Manifest, options: RunOptions) -> Plan:
+def _record_plan(job: Job, found: Sequence[Document], record: Record, options: RunOptions) -> Plan:
+    manifest = record.manifest
     writer = manifest.plan_writer()
     try:
         plan = make_plan(job, found, manifest, writer, fresh=options.fresh)
@@ -161,6 +176,8 @@ def _record_plan(job: Job, found: Sequence[Document], manifest: Manifest, option
     if options.retry_failed:
         plan.only_failed(manifest)
     out = places.at(job.out)
+    if record.fence is not None:
+        record.fence.check()  # reading and cutting take their time
     write_whole(out, saved_job.NAME, saved_job.text_of(job))
     for name in plan.stale:
         clear_document(out, name)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,13 @@ from cluster_tts.completion import unpack
 from cluster_tts.job import StitchingSettings
 from cluster_tts.manifest import PlanLocation
 from cluster_tts.stitching import Joined, Piece, stitch
+
+
+class Standing(Protocol):
+    """Whether a run still owns OUT, wherever its documents are joined."""
+
+    def check(self) -> None:
+        """Return if it may write; raises ``Interrupted``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,7 @@ class JoinOrder:
     out: Path
     clips: Clips
     settings: StitchingSettings
+    fence: Standing | None = None
 
     def pieces(self) -> Iterator[Piece]:
         """The document's chunks in reading order, each with its clip."""
@@ -38,5 +47,7 @@ def join(order: JoinOrder) -> Joined:
 
     Raises:
         DamagedClips: clips are missing or not what the manifest says; nothing was written.
+        Interrupted: another run owns OUT by now; nothing was written.
     """
-    return stitch(order.document, order.pieces, order.out / "documents", order.settings, order.out)
+    may_publish = order.fence.check if order.fence else lambda: None
+    return stitch(order.document, order.pieces, order.out / "documents", order.settings, order.out, may_publish)

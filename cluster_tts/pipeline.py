@@ -189,8 +189,9 @@ class Run:
             if name not in self._open or name in self._joins.values() or not self._plan.completion.is_whole(name):
                 continue
             sounds = self._plan.completion.sounds(name)
+            location, fence = self._plan.locations[name], self._record.fence
             order = JoinOrder(
-                name, self._plan.locations[name], sounds, Path(self._job.out), self._clips, self._job.stitching
+                name, location, sounds, Path(self._job.out), self._clips, self._job.stitching, fence and fence.badge
             )
             self._joins[asyncio.create_task(self._crew.join(order))] = name
 

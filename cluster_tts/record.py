@@ -23,11 +23,19 @@ FLUSH_S = 2.0
 REPORT = "report.json"
 
 
-class Fence(Protocol):
+class Leave(Protocol):
+    """Leave to write to OUT, as long as no other run has taken it over."""
+
+    def check(self) -> None:
+        """Return if this run may write; raise ``Interrupted`` once another run has taken over."""
+
+
+class Fence(Leave, Protocol):
     """What keeps a run from writing where another has taken over."""
 
-    def check(self) -> object:
-        """Raise ``Interrupted`` once another run has taken over."""
+    @property
+    def badge(self) -> Leave:
+        """The same for whoever joins elsewhere."""
 
 
 class Spool(Protocol):
@@ -60,7 +68,7 @@ class Record:
         self._out = out
         self.manifest = manifest
         self._clock = clock
-        self._fence = fence
+        self.fence = fence
         self._started = clock()
         self._next_flush = 0.0
         self._of_other_runs: dict[str, DocumentRow] | None = None
@@ -144,8 +152,8 @@ class Record:
         return report
 
     def _still_ours(self) -> None:
-        if self._fence is not None:
-            self._fence.check()
+        if self.fence is not None:
+            self.fence.check()
 
     def _failures(self) -> tuple[Failure, ...]:
         try:

@@ -81,12 +81,18 @@ Digested = tuple[Piece, int, Future[str]]
 
 
 def stitch(
-    name: str, pieces: Callable[[], Iterator[Piece]], folder: Path, settings: StitchingSettings, relative_to: Path
+    name: str,
+    pieces: Callable[[], Iterator[Piece]],
+    folder: Path,
+    settings: StitchingSettings,
+    relative_to: Path,
+    may_publish: Callable[[], object] = lambda: None,
 ) -> Joined:
     """Join ``pieces`` into ``<folder>/<name>.<format>``, with times in ``<name>.json`` and cues in ``<name>.srt``.
 
     ``pieces`` is called once for each pass and must give the same pieces, at least one. The files take their places
-    once all are complete, the audio last: where it is, all is whole. Clips inside ``relative_to`` are named from there.
+    once all are complete and ``may_publish`` has returned, the audio last: where it is, all is whole. Clips
+    inside ``relative_to`` are named from there.
 
     Raises:
         DamagedClips: clips are not what the manifest says. It names all of them, and no file is left.
@@ -110,6 +116,7 @@ def stitch(
                 raise RuntimeError(f"'{name}' became {placed.end} frames where {frames} were expected")
             joined = Joined(final, frames, rate, audio.stat().st_size, digest(audio), chunks)
             times_file.write(f"\n], {_json({'frames': frames, 'sha256': joined.sha256})[1:]}\n")
+        may_publish()
         times.replace(folder / f"{name}.json")
         cues.replace(folder / f"{name}.srt")
         audio.replace(final)

@@ -19,6 +19,7 @@ from cluster_tts.storage import Folder
 log = logging.getLogger(__name__)
 
 LOG = "run.log"
+SWEEP_S = 60.0  # what is younger may be the claim of a run that waits for its turn
 SPOOL_S = 30.0  # a bucket gets the log again no oftener: it takes the whole of it each time
 
 
@@ -43,7 +44,7 @@ def make_room(job: Job) -> None:
 def sweep(out: Folder) -> None:
     """Clear away what a kill left half written. For the one run that owns ``out``: of what others are writing it knows
     nothing."""
-    (out / "manifest").sweep(0)
+    (out / "manifest").sweep(SWEEP_S)
     if out.is_local:
         for left in Path(out.address("documents")).glob(".*.part"):
             shutil.rmtree(left, ignore_errors=True)
