@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +14,7 @@ from cluster_tts import documents, keys, saved_job
 from cluster_tts import storage as places
 from cluster_tts.catalogue import warnings_of
 from cluster_tts.endings import Result, ending, finish
-from cluster_tts.errors import (
-    JobError,
-)
+from cluster_tts.errors import Interrupted, JobError
 from cluster_tts.fencing import Fence
 from cluster_tts.job import Job
 from cluster_tts.local import LocalCrew
@@ -116,7 +114,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
     # in one that is not new the plan may well say that nothing is left to do.
     hiring = asyncio.create_task(pool.hire()) if pool is not None and not manifest.exists else None
     try:
-        plan = await asyncio.to_thread(_record_plan, job, found, record, options)
+        plan = await asyncio.to_thread(_record_plan, job, _unless(stop, found), record, options)
         record.rows, record.locations = plan.rows, plan.locations
         record.purse, record.gauge.named = purse, Limits.of(job.quota)
         if not options.retry_failed:  # of what failed before it is not known how much is left of it
@@ -165,7 +163,15 @@ def _joins_cluster(job: Job) -> bool:
     return job.engine == "ray" and bool(job.cluster.address or os.environ.get("RAY_ADDRESS"))
 
 
-def _record_plan(job: Job, found: Sequence[Document], record: Record, options: RunOptions) -> Plan:
+def _unless(stop: asyncio.Event, found: Sequence[Document]) -> Iterator[Document]:
+    """The documents as long as nobody wants to stop: reading thousands of them takes minutes."""
+    for document in found:
+        if stop.is_set():
+            raise Interrupted("stopped before all documents were read; run the same command again to continue")
+        yield document
+
+
+def _record_plan(job: Job, found: Iterable[Document], record: Record, options: RunOptions) -> Plan:
     manifest = record.manifest
     writer = manifest.plan_writer()
     try:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from cluster_tts import storage
@@ -28,7 +28,7 @@ READERS = 1  # raise when a reader changes what it reads: documents are then cut
 
 def make_plan(
     job: Job,
-    documents: Sequence[Document],
+    documents: Iterable[Document],
     manifest: Manifest,
     writer: PlanWriter | None = None,
     fresh: bool = False,
