@@ -10,8 +10,8 @@ from cluster_tts import saved_job
 from cluster_tts import storage as places
 from cluster_tts.clips import Clips
 from cluster_tts.endings import Result, finish, verdict_of
-from cluster_tts.errors import DamagedClips, Interrupted, JobError
-from cluster_tts.fencing import Fence
+from cluster_tts.errors import EXIT_CONTINUE, DamagedClips, Interrupted, JobError
+from cluster_tts.fencing import Fence, at_work
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder, join
 from cluster_tts.manifest import Manifest
@@ -24,6 +24,8 @@ from cluster_tts.storage import Folder
 from cluster_tts.workspace import log_file, run_id, storage
 
 log = logging.getLogger(__name__)
+
+KILLED = "the run ended without a last word, as after a kill: run the same command again to continue"
 
 
 def stitch_out(
@@ -109,6 +111,8 @@ def _report_of(out: Folder, manifest: Manifest) -> Report:
         note_failure(failed, outcome)
     rows = manifest.documents()
     last = read_report(out, manifest.damage) or {}
+    if last.get("status") == "running" and not at_work(out):
+        last = {**last, "status": "interrupted", "exit_code": EXIT_CONTINUE, "message": KILLED}
     verdict = verdict_of(rows.values())
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return Report(

@@ -8,7 +8,7 @@ import pytest
 
 from cluster_tts.claims import SILENT_S, TRUST_S, Owner, State
 from cluster_tts.errors import Interrupted
-from cluster_tts.fencing import Badge, Fence, Machine
+from cluster_tts.fencing import Badge, Fence, Machine, at_work
 from cluster_tts.manifest import Manifest
 from cluster_tts.storage import LocalFolder
 
@@ -109,6 +109,19 @@ def test_a_dead_owner_is_followed_at_once(tmp_path: Path, bench: Bench) -> None:
     assert not second.try_once()
     bench.dead.add("a")
     assert second.try_once()
+
+
+def test_whether_a_run_is_at_work_is_told_by_claims_that_have_not_ended_of_processes_that_have_not(
+    tmp_path: Path, bench: Bench
+) -> None:
+    assert not at_work(LocalFolder(tmp_path), bench), "nobody ever was"
+    one = owner(tmp_path, bench, "a")
+    assert at_work(LocalFolder(tmp_path), bench)
+    one.release()
+    assert not at_work(LocalFolder(tmp_path), bench)
+    owner(tmp_path, bench, "b")
+    bench.dead = {"b"}
+    assert not at_work(LocalFolder(tmp_path), bench)
 
 
 def test_a_badge_that_was_sent_knows_who_owns_out(tmp_path: Path, bench: Bench) -> None:
