@@ -9,12 +9,14 @@ import errno
 import os
 import re
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import pyarrow as pa
@@ -25,7 +27,10 @@ from cluster_tts.storage.folder import Entry
 
 MOST_ATTEMPTS = 8  # the SDK's own, with pauses of up to 20 s: throttling, server errors, broken connections
 CONNECT_S, REQUEST_S = 5.0, 60.0
+T = TypeVar("T")
+PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 BLOCK_BYTES = 8 * 2**20
+ONE_PUT_BYTES = 5 * 2**20  # what is larger may go in parts, and its size is looked at afterwards
 AWS_ERROR = re.compile(r"AWS Error (?P<code>\w+) during \w+ operation: (?P<what>.*?)(?: \(Request ID.*)?$", re.DOTALL)
 ADVICE = {
     "ACCESS_DENIED": (errno.EACCES, "access is denied: check the credentials and the bucket's policy"),
@@ -58,6 +63,9 @@ class BucketFolder:
         return f"{self.root}/{name}"
 
     def read(self, name: str) -> bytes:
+        return _again(lambda: self._read(name))
+
+    def _read(self, name: str) -> bytes:
         with self._asked(name) as (system, path), system.open_input_stream(path) as stream:
             content: bytes = stream.read()
             return content
@@ -83,13 +91,16 @@ class BucketFolder:
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         with self.new(name) as path:
-            with (
-                self._asked(name) as (system, there),
-                system.open_input_stream(there) as stream,
-                path.open("wb") as file,
-            ):
-                shutil.copyfileobj(stream, file, BLOCK_BYTES)
+            _again(lambda: self._fetch(name, path))
             yield path
+
+    def _fetch(self, name: str, path: Path) -> None:
+        with (
+            self._asked(name) as (system, there),
+            system.open_input_stream(there) as stream,
+            path.open("wb") as file,
+        ):
+            shutil.copyfileobj(stream, file, BLOCK_BYTES)
 
     def open(self, name: str) -> pa.NativeFile:
         with self._asked(name) as (system, path):
@@ -131,6 +142,9 @@ class BucketFolder:
                 stream.write(content)
             finally:
                 stream.close()  # raises where a part was not taken, and then publishes nothing
+        if content.size > ONE_PUT_BYTES and (there := self.size(name)) != content.size:
+            self.remove(name)
+            raise OSError(errno.EIO, f"{there} bytes arrived of {content.size}", self.address(name))
 
     @contextmanager
     def _asked(self, name: str) -> Iterator[tuple[fs.FileSystem, str]]:
@@ -177,6 +191,24 @@ def _s3(bucket: str, query: str, endpoint: str, region: str) -> fs.S3FileSystem:
         allow_delayed_open=True,  # a small body is one PUT
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=MOST_ATTEMPTS),
     )
+
+
+def _again(
+    ask: Callable[[], T], pauses_s: Sequence[float] = PAUSES_S, sleep: Callable[[float], None] = time.sleep
+) -> T:
+    """What ``ask`` gives; asked again where the SDK gave up without a second attempt.
+
+    A refusal whose page is longer than the file we asked for does not fit the buffer Arrow made for the file. The SDK
+    calls that an internal failure, which it does not try again: a throttled read of a small file would end the run.
+    """
+    for pause_s in pauses_s:
+        try:
+            return ask()
+        except OSError as error:
+            if "INTERNAL_FAILURE" not in str(error):
+                raise
+        sleep(pause_s)
+    return ask()
 
 
 def _in_short(message: str) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from cluster_tts.storage.local import LocalFolder
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 BUCKETS = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
+SECRETS = ("key", "secret", "token", "password", "signature", "credential")  # parts of an option's name
 OPTIONS = ("endpoint_override", "region", "scheme")  # of an s3:// URL
 
 
@@ -28,11 +29,12 @@ def at(where: str) -> Folder:
         return LocalFolder(Path(where))
     try:
         parts = urlsplit(where)
-        has_key = bool(parts.username or parts.password)
-    except ValueError as error:
-        raise JobError(f"'{where}' is no URL ({error}): give one like s3://bucket/folder") from None
+    except ValueError:  # whose words, like the URL, may hold a password
+        raise JobError("a storage URL cannot be read: give one like s3://bucket/folder") from None
     scheme, options = parts.scheme.lower(), dict(parse_qsl(parts.query, keep_blank_values=True))
-    if has_key or any("key" in name.lower() or "secret" in name.lower() for name in options):
+    container = scheme.startswith("abfs") and parts.password is None  # abfss://container@account has no key in it
+    has_key = "@" in parts.netloc and not container
+    if has_key or any(word in name.lower() for name in options for word in SECRETS):
         raise JobError(
             f"the {scheme} URL of '{parts.hostname}' has a key in it, which would stand in logs and reports: give it "
             "by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or as your cloud does"
@@ -43,6 +45,8 @@ def at(where: str) -> Folder:
         raise JobError(f"'{where}' cannot be used as storage: {nearest(f'{scheme}://', [f'{s}://' for s in BUCKETS])}")
     if not parts.netloc:
         raise JobError(f"'{where}' names no bucket: give a URL like {scheme}://bucket/folder")
+    if any(part in (".", "..") for part in unquote(parts.path).split("/")):
+        raise JobError(f"'{where}' has '.' or '..' in its path, which a bucket does not know: write it out")
     for name in options if scheme == "s3" else ():
         if name not in OPTIONS:
             raise JobError(f"'{where}' has an unknown option '{name}': {nearest(name, OPTIONS)}")
