@@ -66,7 +66,8 @@ async def run_job(
             ended returns a result with 75.)
     """
     out = places.at(job.out)
-    manifest = Manifest(out / "manifest", run_id(), mends=True)
+    # Where plans stand is told to joiners, which may have been started elsewhere.
+    manifest = Manifest((out.absolute() if job.engine == "ray" else out) / "manifest", run_id(), mends=True)
     fence = Fence(out, manifest.run_id, manifest.newest_term)
     record = Record(out, manifest, fence=fence)
     try:

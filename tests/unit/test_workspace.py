@@ -1,6 +1,7 @@
 """OUT as a place to work in: the log of a run where nothing can be appended to, and what a kill has left."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ def test_what_a_kill_left_half_written_is_swept_from_the_manifest_and_the_docume
     for name in "manifest/outcomes/.part-0-r.parquet.ab.part", "documents/.tmp.part/audio", "documents/d.wav":
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (0, 0))  # long ago: what is younger may be another's, who has just lost OUT
     sweep(LocalFolder(tmp_path))
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["d.wav"]
 
