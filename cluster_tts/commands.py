@@ -177,8 +177,8 @@ def _record_plan(job: Job, found: Iterable[Document], record: Record, options: R
     writer = manifest.plan_writer()
     try:
         plan = make_plan(job, found, manifest, writer, fresh=options.fresh)
-    except BaseException as error:
-        writer.abandon(error)
+    except BaseException:
+        writer.abandon()
         raise
     if options.retry_failed:
         plan.only_failed(manifest)

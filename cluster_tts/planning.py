@@ -15,7 +15,7 @@ from cluster_tts.context import in_context
 from cluster_tts.documents import read
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import Job
-from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, PlanWriter
+from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, PlannedChunk, PlanReader, PlanWriter
 from cluster_tts.model import Chunk, Document
 from cluster_tts.providers import provider_class, sound_identity
 from cluster_tts.workload import Plan
@@ -42,13 +42,13 @@ def make_plan(
         JobError: there is no document that can be read.
     """
     _refuse_context(job)
-    known, located = manifest.documents(), manifest.plans()
+    known, located, reader = manifest.documents(), manifest.plans(), PlanReader()
     plan = Plan(context_characters=job.chunking.context_characters)
     measure, units_per_character = MEASURES[job.model.unit], dict[str, float]()
     for document in documents:
         plan.completion.add(document.name)
         old = known.get(document.name)
-        before = _Before(old, located.get(document.name), believed=not fresh)
+        before = _Before(old, located.get(document.name), reader, believed=not fresh)
         tally = _Tally(plan.completion, document.name, measure)
         try:
             plan.rows[document.name] = _plan_document(job, document, before, tally, writer)
@@ -91,10 +91,11 @@ def plan_of_manifest(job: Job, manifest: Manifest) -> Plan:
     if not manifest.exists:
         raise JobError(f"'{job.out}' holds no run: there is no manifest/documents.parquet in it")
     plan = Plan(manifest.documents(), manifest.plans(), context_characters=job.chunking.context_characters)
+    reader = PlanReader()
     for name, row in plan.rows.items():
         if row.status != "unreadable" and name in plan.locations:
             plan.completion.add(name)
-            for planned in plan.locations[name]:
+            for planned in reader.chunks(plan.locations[name]):
                 plan.completion.need(name, planned.clip_id, len(planned.text))
             plan.pending.append(name)
     _note_clips(plan, Clips(job.clips_dir, job.provider.suffix).listing(), manifest)
@@ -109,6 +110,7 @@ class _Before:
 
     row: DocumentRow | None
     plan: PlanLocation | None
+    reader: PlanReader
     believed: bool
 
     @property
@@ -116,16 +118,20 @@ class _Before:
         """The highest there is. A run that was killed may have left a plan newer than the row."""
         return max(self.row.generation if self.row else -1, self.plan.generation if self.plan else -1)
 
+    def chunks(self) -> Iterator[PlannedChunk]:
+        """What the plan says, as far as it is to be believed."""
+        return self.reader.chunks(self.plan) if self.plan and self.believed else iter(())
+
 
 def _plan_document(
     job: Job, document: Document, before: _Before, tally: "_Tally", writer: PlanWriter | None
 ) -> DocumentRow:
     key, old, location = _plan_key(job, document), before.row, before.plan if before.believed else None
     if old and location and old.plan_key == key and old.generation == location.generation:
-        for planned in location:
+        for planned in before.chunks():
             tally.add(planned.paragraph, planned.clip_id, planned.text)
         return replace(old, source=_printable(document.source))
-    earlier = (planned.text for planned in location) if location else ()
+    earlier = (planned.text for planned in before.chunks())
     pieces = chunk(document.name, read(document), job.chunking, job.model, earlier)
     chunks = tally.count(_identified(job, pieces))
     generation = before.generation + 1

@@ -5,9 +5,9 @@ grow in number: the sum is written first and names what it replaces, so a kill b
 twice. One process writes; anybody may read at any time.
 """
 
-from cluster_tts.manifest.plans import PlanLocation, PlannedChunk, PlanWriter
+from cluster_tts.manifest.plans import PlanLocation, PlannedChunk, PlanReader, PlanWriter
 from cluster_tts.manifest.schemas import DOCUMENTS, OUTCOMES, PLAN
-from cluster_tts.manifest.store import DocumentRow, Manifest
+from cluster_tts.manifest.store import DocumentRow, Manifest, last_words
 
 __all__ = [
     "DOCUMENTS",
@@ -16,6 +16,8 @@ __all__ = [
     "DocumentRow",
     "Manifest",
     "PlanLocation",
+    "PlanReader",
     "PlanWriter",
     "PlannedChunk",
+    "last_words",
 ]

@@ -5,7 +5,7 @@ Every part has a name of its own and is sealed (``sealing``). A damaged one is n
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ from cluster_tts.manifest.sealing import check, seal
 from cluster_tts.storage import Folder
 
 MERGE_AT = 32  # so many parts of one level become one of the next
+ROW_GROUP = 32_768  # rows of a merged part, at the least as far as there are so many
 PART = re.compile(r"part-(\d)-.+\.parquet")
 REPLACES = b"cluster_tts.replaces"
 
@@ -117,7 +118,10 @@ class Parts:
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Every row of every part that is whole, batch by batch."""
-        for name in self.standing():
+        yield from self._rows(self.standing(), columns)
+
+    def _rows(self, names: Iterable[str], columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        for name in names:
             try:
                 with opened(self.folder, name, self.schema) as file:
                     yield from file.iter_batches(columns=columns)
@@ -154,13 +158,8 @@ class Parts:
         still_ours()
         metadata = {**self.schema.metadata, REPLACES: "\n".join(names).encode()}
         with written(self.folder, sum_name, self.schema.with_metadata(metadata), durable=True) as total:
-            for name in names:
-                try:
-                    with opened(self.folder, name, self.schema) as file:
-                        for batch in file.iter_batches():
-                            total.write_batch(batch.replace_schema_metadata(total.schema.metadata))
-                except DamagedFile as error:
-                    self.note(name, error)
+            for rows in _in_groups(self._rows(names)):
+                total.write_table(rows.replace_schema_metadata(total.schema.metadata))
             still_ours()
         for name in names:
             self.folder.remove(name)
@@ -171,6 +170,18 @@ class Parts:
         with suppress(FileNotFoundError):  # another run may have mended it meanwhile
             self.damage.found(self.folder, name, error.reason, self.lost)
             self.left_out.append(name)
+
+
+def _in_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The same rows, as many at a time as make a row group: small ones take long to read back."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= ROW_GROUP:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def level(name: str) -> int:

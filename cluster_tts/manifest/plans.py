@@ -1,20 +1,25 @@
 """Plans: which chunks a document is made of, written and read a row group at a time."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cluster_tts.errors import DamagedFile
-from cluster_tts.manifest.parts import Parts, opened, written
+from cluster_tts.manifest.parts import Parts, opened
 from cluster_tts.manifest.schemas import PLAN
+from cluster_tts.manifest.sealing import seal
 from cluster_tts.model import Chunk
 from cluster_tts.storage import Folder
 
 ROW_GROUP = 2_000
+GROUPS_A_PART = 256  # a footer of 40,000 takes half a second to read, and each of as many documents reads it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +49,65 @@ class PlanLocation:
         """
         with opened(self.folder, self.name, PLAN, whole=False) as file:
             for group in self.row_groups:
-                table = file.read_row_group(group, columns=["chunk_index", "paragraph", "clip_id", "text"])
-                yield from map(PlannedChunk, *(column.to_pylist() for column in table.columns))
+                yield from _chunks(file, [group])
+
+
+class PlanReader:
+    """Reads the plans of many documents, one after the other: small ones that stand side by side in one go."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[str, int], list[PlannedChunk]] = {}  # by part and row group: what was read last
+
+    def chunks(self, location: PlanLocation) -> Iterator[PlannedChunk]:
+        """The chunks of one document in reading order, no more than a full row group in memory.
+
+        Raises:
+            DamagedFile: the part has been damaged since ``newest_plans`` looked at it.
+        """
+        part = location.folder.address(location.name)
+        for group in location.row_groups:
+            if (part, group) not in self._read:
+                self._read = {(part, number): chunks for number, chunks in _read_on(location, group).items()}
+            yield from self._read[part, group]
+
+
+def _read_on(location: PlanLocation, first: int) -> dict[int, list[PlannedChunk]]:
+    """The chunks of a row group, and of as many after it as have no more rows together than one may have."""
+    with opened(location.folder, location.name, PLAN, whole=False) as file:
+        sizes = [file.metadata.row_group(first).num_rows]
+        for group in range(first + 1, file.metadata.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if sum(sizes) + rows > ROW_GROUP:
+                break
+            sizes.append(rows)
+        chunks = _chunks(file, range(first, first + len(sizes)))
+        return {first + number: list(islice(chunks, size)) for number, size in enumerate(sizes)}
+
+
+def _chunks(file: pq.ParquetFile, groups: Sequence[int]) -> Iterator[PlannedChunk]:
+    table = file.read_row_groups(groups, columns=["chunk_index", "paragraph", "clip_id", "text"])
+    return map(PlannedChunk, *(column.to_pylist() for column in table.columns))
 
 
 class PlanWriter:
-    """Writes one plan part, document after document; closing it gives the part its name."""
+    """Writes plan parts, document after document; closing it gives the parts their names.
+
+    A part holds about ``GROUPS_A_PART`` row groups: whoever reads one document's reads the footer of a whole part.
+    """
 
     def __init__(self, folder: Folder, run_id: str) -> None:
         self._folder = folder
-        self._name = f"part-0-{run_id}.parquet"
-        self._writing = ExitStack()
+        self._run_id = run_id
+        self._scratch = ExitStack()  # removes what was not published
+        self._written: list[tuple[Path, str]] = []  # each part, and the name that it is to have; the last one is open
         self._writer: pq.ParquetWriter | None = None
-        self._groups = 0
+        self._groups = 0  # in the part that is being written
         self._located: dict[str, PlanLocation] = {}
 
     def write(self, chunks: Iterable[tuple[Chunk, str]], generation: int) -> None:
         """Add the chunks of one document, each with its clip id, in reading order."""
+        if self._groups >= GROUPS_A_PART:
+            self._end_part()
         first, document, rows = self._groups, "", []
         for chunk, clip_id in chunks:
             document = chunk.document
@@ -72,21 +119,39 @@ class PlanWriter:
                 rows = []
         if rows:
             self._write_group(rows)
-        groups = tuple(range(first, self._groups))
-        self._located[document] = PlanLocation(self._folder, self._name, groups, generation)
+        if self._written:
+            groups = tuple(range(first, self._groups))
+            self._located[document] = PlanLocation(self._folder, self._written[-1][1], groups, generation)
 
     def close(self) -> dict[str, PlanLocation]:
-        """Finish the part; where each document written to it stands."""
-        self._writing.close()
+        """Finish the parts; where each document written to them stands."""
+        with self._scratch:
+            self._end_part()
+            for path, name in self._written:
+                self._folder.publish(path, name)
         return self._located
 
-    def abandon(self, error: BaseException) -> None:
-        """Leave nothing behind; ``error`` is why."""
-        self._writing.__exit__(type(error), error, error.__traceback__)
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        with self._scratch:
+            if self._writer is not None:
+                self._writer.close()
+
+    def _begin_part(self) -> pq.ParquetWriter:
+        name = f"part-0-{self._run_id}-{len(self._written):06}.parquet"
+        path = self._scratch.enter_context(self._folder.new(name))
+        self._written.append((path, name))
+        return pq.ParquetWriter(os.fspath(path.absolute()), PLAN, write_page_checksum=True)
+
+    def _end_part(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            seal(self._written[-1][0])
+        self._writer, self._groups = None, 0
 
     def _write_group(self, rows: list[tuple[Any, ...]]) -> None:
         if self._writer is None:
-            self._writer = self._writing.enter_context(written(self._folder, self._name, PLAN))
+            self._writer = self._begin_part()
         columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), PLAN, strict=True)]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=PLAN))
         self._groups += 1

@@ -1,13 +1,14 @@
 """The manifest of one OUT: outcomes, documents and plans."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cluster_tts.damage import ASIDE, Damage
 from cluster_tts.errors import DamagedFile
@@ -106,7 +107,9 @@ class Manifest:
     def write_documents(self, rows: Iterable[DocumentRow]) -> None:
         """Replace the documents of this term, then ``documents.parquet``, which is the same for people to open."""
         own = f"documents-{self.term:06}.parquet"
-        table = pa.Table.from_pylist([asdict(row) for row in rows], schema=DOCUMENTS)
+        rows = list(rows)
+        columns = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in DOCUMENTS]
+        table = pa.Table.from_arrays(columns, schema=DOCUMENTS)
         with written(self.folder, own, DOCUMENTS) as writer:
             writer.write_table(table)
         self.folder.write(NEWEST, self.folder.read(own))
@@ -185,6 +188,19 @@ class Manifest:
 def _term(name: str) -> int:
     match = OF_A_TERM.fullmatch(name)
     return int(match[1]) if match else 0
+
+
+def last_words(batch: pa.RecordBatch, failed: Collection[str]) -> Iterator[Outcome]:
+    """Those rows, in order, that decide which clips are given up: failures, and how clips that had failed ended since.
+
+    ``failed`` are the clip ids that earlier batches leave given up. Most batches have no such row, and cost nothing.
+    """
+    status, clip_id = batch.column("status"), batch.column("clip_id")
+    given_up = pa.array([*failed, *clip_id.filter(pc.equal(status, Status.FAILED)).to_pylist()], pa.string())
+    if len(given_up):
+        decides = pc.and_(pc.not_equal(status, Status.RETRIED), pc.is_in(clip_id, value_set=given_up))
+        for row in batch.filter(decides).to_pylist():
+            yield _outcome(row)
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:
