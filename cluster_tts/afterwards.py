@@ -15,11 +15,10 @@ from cluster_tts.fencing import Fence, at_work
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder, join
 from cluster_tts.manifest import Manifest
-from cluster_tts.model import Outcome
 from cluster_tts.pipeline import as_incomplete, as_whole
 from cluster_tts.planning import plan_of_manifest
-from cluster_tts.record import Record, failures, line, read_report, write_report
-from cluster_tts.report import Report, Totals, note_failure
+from cluster_tts.record import Record, failures, line, read_back, read_report, write_report
+from cluster_tts.report import Report
 from cluster_tts.storage import Folder
 from cluster_tts.workspace import log_file, run_id, storage
 
@@ -105,10 +104,7 @@ def status_of(where: str) -> Report:
 
 
 def _report_of(out: Folder, manifest: Manifest) -> Report:
-    totals, failed = Totals(), dict[str, Outcome]()
-    for outcome in manifest.read_outcomes():
-        totals.count(outcome)
-        note_failure(failed, outcome)
+    totals, failed = read_back(manifest)
     rows = manifest.documents()
     last = read_report(out, manifest.damage) or {}
     if last.get("status") == "running" and not at_work(out):

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from cluster_tts import sealed_json
+from cluster_tts.columns import count_rows
 from cluster_tts.damage import Damage
 from cluster_tts.errors import JobError
 from cluster_tts.gauge import Gauge
-from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation
+from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, PlanReader, last_words
 from cluster_tts.model import Clip, Outcome, Purse
 from cluster_tts.report import SCHEMA_VERSION, Asked, DocumentLine, Failure, Report, Totals, note_failure
 from cluster_tts.report_page import page
@@ -169,13 +170,24 @@ def as_settings(learned: Mapping[str, float], when: str) -> str:
     return f"# What a run learned of its account, {when}; use it with -c\nquota:\n{lines}"
 
 
+def read_back(manifest: Manifest) -> tuple[Totals, dict[str, Outcome]]:
+    """What the rows of all runs add up to, and by clip id the last word on each clip that is given up."""
+    totals, failed = Totals(), dict[str, Outcome]()
+    for batch in manifest.outcomes():
+        count_rows(totals, batch)
+        for outcome in last_words(batch, failed):
+            note_failure(failed, outcome)
+    return totals, failed
+
+
 def failures(
     failed: Mapping[str, Outcome], rows: Iterable[DocumentRow], locations: Mapping[str, PlanLocation]
 ) -> Iterator[Failure]:
     """Every place of documents that are not whole that has no sound because its clip was given up."""
+    reader = PlanReader()
     for row in rows:
         if failed and row.status in ("incomplete", "planned") and row.document in locations:
-            for chunk in locations[row.document]:
+            for chunk in reader.chunks(locations[row.document]):
                 if outcome := failed.get(chunk.clip_id):
                     yield Failure(
                         row.document, chunk.index, chunk.text,

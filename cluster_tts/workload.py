@@ -10,7 +10,7 @@ from cluster_tts.completion import Completion
 from cluster_tts.context import in_context
 from cluster_tts.forecast import Account, Work, course
 from cluster_tts.job import LIMITS, Job, QuotaSettings
-from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation
+from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, last_words
 from cluster_tts.model import Clip, Outcome, Purse
 from cluster_tts.prices import Price, months_of
 from cluster_tts.providers import provider_class
@@ -46,8 +46,9 @@ class Plan:
     def only_failed(self, manifest: Manifest) -> None:
         """Restrict the plan to clips that were given up in an earlier run; whatever else is missing stays missing."""
         failed: dict[str, Outcome] = {}
-        for outcome in manifest.read_outcomes():
-            note_failure(failed, outcome)
+        for batch in manifest.outcomes():
+            for outcome in last_words(batch, failed):
+                note_failure(failed, outcome)
         for clip in list(self.clips()):
             if clip.id not in failed:
                 self.completion.fail(clip.id)

@@ -29,6 +29,7 @@ ROWS = [
         "gauge",
         "progress",
         "report",
+        "columns",
         "report_page",
         "sealed_json",
     ],
