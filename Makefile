@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-unit test-ray check bench bench-quota bench-ancestors chaos clean
+.PHONY: demo test test-unit test-ray check bench bench-quota bench-ancestors chaos million soak clean
 
 demo: $(STAMP)          ## speak the sample documents on Ray with the embedded voice
 	$(BIN)/cluster-tts run samples --out out/demo
@@ -40,6 +40,12 @@ bench-ancestors: $(STAMP)  ## the five ancestors' own tables: theirs, the ideal,
 chaos: $(STAMP)         ## kill anything, lose nothing, pay once: 40 runs, and eight on an S3 server; 30 minutes
 	$(BIN)/python benchmarks/chaos.py
 	$(BIN)/python benchmarks/chaos.py --s3
+
+million: $(STAMP)       ## a million finished chunks: time and memory to plan on, to read back, for status; 15 minutes
+	$(BIN)/python benchmarks/million.py
+
+soak: $(STAMP)          ## 20,000 chunks on Ray: nothing grows, twice the chunks take twice the time; 5 to 12 minutes
+	$(BIN)/python benchmarks/soak.py
 
 $(STAMP): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' here; give another by 'make PYTHON=python3.12 ...'"; exit 1; }
