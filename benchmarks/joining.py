@@ -6,6 +6,7 @@ Needs twice the size of the clips in the folder for temporary files (TMPDIR) and
 """
 
 import argparse
+import hashlib
 import shutil
 import statistics
 import subprocess
@@ -19,33 +20,41 @@ import numpy as np
 import soundfile as sf
 
 from cluster_tts.checking import probe
+from cluster_tts.clips import Clips
 from cluster_tts.job import StitchingSettings
-from cluster_tts.stitching import Piece, stitch
+from cluster_tts.stitching import Files, Piece, stitch
+from cluster_tts.storage import LocalFolder
 
 RATE = 24_000
 ROUNDS = 3
 LIMITS = {"joining thread alone": 3.0, "all, with digests": 5.0}  # times the raw copy
 
 
+def path_of(piece: Piece, folder: Path) -> Path:
+    return Path(Clips(LocalFolder(folder / "clips"), "wav").address(piece.clip_id))
+
+
 def make_pieces(folder: Path, clips: int, seconds: float) -> list[Piece]:
     random = np.random.default_rng(0)
     pieces = []
     for index in range(clips):
-        path = folder / f"{index}.wav"
+        name = hashlib.md5(str(index).encode()).hexdigest()  # spread over the shelves as digests are
+        path = folder / "clips" / name[:2] / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
         sf.write(path, random.integers(-8000, 8000, round(RATE * seconds), np.int16), RATE)
-        pieces.append(Piece(index, index // 10, f"Chunk {index}.", f"{index:032x}", path, probe(path)))
+        pieces.append(Piece(index, index // 10, f"Chunk {index}.", name, probe(path)))
     return pieces
 
 
 def copy(pieces: list[Piece], out: Path) -> None:
     with out.open("wb") as file:
         for piece in pieces:
-            file.write(piece.path.read_bytes())
+            file.write(path_of(piece, out.parent).read_bytes())
 
 
 def run_ffmpeg(pieces: list[Piece], out: Path) -> None:
     names = out.with_suffix(".txt")
-    names.write_text("".join(f"file '{piece.path}'\n" for piece in pieces))
+    names.write_text("".join(f"file '{path_of(piece, out.parent)}'\n" for piece in pieces))
     command = ["ffmpeg", "-v", "error", "-y", "-f", "concat", "-safe", "0", "-i", str(names), "-c", "copy", str(out)]
     subprocess.run(command, check=True)
 
@@ -60,16 +69,17 @@ def measure(pieces: list[Piece], folder: Path) -> Iterator[tuple[str, float]]:
     """One round: what was done, and the seconds it took."""
 
     def join() -> None:
-        stitch("joined", lambda: iter(pieces), folder, StitchingSettings(), folder)
+        files = Files(Clips(LocalFolder(folder / "clips"), "wav"), LocalFolder(folder))
+        stitch("joined", lambda: iter(pieces), files, StitchingSettings())
 
-    known = {piece.path: piece.sound.sha256 for piece in pieces}
+    known = {path_of(piece, folder): piece.sound.sha256 for piece in pieces}
     yield "raw copy", timed(lambda: copy(pieces, folder / "copy"))
     (folder / "copy").unlink()
     with mock.patch("cluster_tts.stitching.digest", lambda path: known.get(path, "")):
         yield "joining thread alone", timed(join)
-    (folder / "joined.wav").unlink()
+    (folder / "documents/joined.wav").unlink()
     yield "all, with digests", timed(join)
-    (folder / "joined.wav").unlink()
+    (folder / "documents/joined.wav").unlink()
     if shutil.which("ffmpeg"):
         yield "ffmpeg -c copy", timed(lambda: run_ffmpeg(pieces, folder / "ffmpeg.wav"))
         (folder / "ffmpeg.wav").unlink()

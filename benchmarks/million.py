@@ -109,8 +109,8 @@ def make(place: Place, chunks: int) -> None:
     job = place.job
     manifest = Manifest(LocalFolder(place.out / "manifest"), "20260101T000000-made")
     plan = make_plan(job, documents.find([str(place.texts)]), manifest, manifest.plan_writer())
-    clips = Clips(job.clips_dir, job.provider.suffix)
-    made = (job.clips_dir / "made").exists()
+    clips = Clips.of(job)
+    made = Path(clips.folder.address("made")).exists()
     for rows, (name, location) in enumerate(plan.locations.items()):
         for number, planned in enumerate(location):
             manifest.add([Outcome(clip_id=planned.clip_id, document=name, chunk_index=planned.index, attempt=1,
@@ -118,15 +118,15 @@ def make(place: Place, chunks: int) -> None:
                                   billed_characters=len(planned.text), started_at=1e9, finished_at=1e9 + 0.2,
                                   worker="worker-0-abcdef", node="127.0.0.1")])  # fmt: skip
             if not made:
-                path = clips.path(planned.clip_id)
+                path = Path(clips.address(planned.clip_id))
                 if not (number & 255 or rows):
-                    job.clips_dir.mkdir(parents=True, exist_ok=True)
+                    Path(str(clips.folder)).mkdir(parents=True, exist_ok=True)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(CLIP)
             if (rows * each + number + 1) % ROWS_A_FLUSH == 0:
                 manifest.flush()
     manifest.flush()
-    (job.clips_dir / "made").touch()
+    Path(clips.folder.address("made")).touch()
     (place.out / "documents").mkdir()
     manifest.write_documents(_joined(place, row) for row in plan.rows.values())
     run(place, "report")

@@ -57,15 +57,15 @@ def _stitch(job: Job, where: str, manifest: Manifest, fence: Fence) -> Result:
         )
     record = Record(out, manifest, fence=fence)
     record.rows = plan.rows
-    clips = Clips(job.clips_dir, job.provider.suffix)
+    clips = Clips.of(job)
     with storage(out), log_file(out, verbose=False) as record.spool:
         for name in plan.pending:
             row = plan.rows[name]
             if plan.completion.is_whole(name):
                 location, sounds = plan.locations[name], plan.completion.sounds(name)
-                order = JoinOrder(name, location, sounds, Path(where), clips, job.stitching, fence.badge)
+                order = JoinOrder(name, location, sounds, out, clips, job.stitching, fence.badge)
                 try:
-                    row = as_whole(row, join(order), Path(where))
+                    row = as_whole(row, join(order))
                 except DamagedClips as damage:
                     row = as_incomplete(row, len(damage.clip_ids), str(damage))
             else:

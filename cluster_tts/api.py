@@ -21,6 +21,7 @@ from cluster_tts.job import Job
 from cluster_tts.limiter.gates import OpenGate
 from cluster_tts.model import Clip, Status
 from cluster_tts.providers import make as make_provider
+from cluster_tts.storage import LocalFolder
 from cluster_tts.synthesis import Synthesis
 from cluster_tts.workload import Summary
 
@@ -113,7 +114,7 @@ async def speak_async(text: str, path: str | Path, settings: Settings = ()) -> P
 
 async def _speak(job: Job, text: str, path: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".speak-") as folder:
-        clips = Clips(Path(folder), job.provider.suffix)
+        clips = Clips(LocalFolder(Path(folder)), job.provider.suffix)
         synthesis = Synthesis(make_provider(job.provider), OpenGate(), clips, job)
         clip = Clip("single", text, path.name, 0)
         try:
@@ -122,7 +123,7 @@ async def _speak(job: Job, text: str, path: Path) -> Path:
                     raise ChunkError(outcome.error_message or "", outcome.error_kind or "")
         finally:
             await synthesis.aclose()
-        clips.path(clip.id).replace(path)
+        Path(clips.address(clip.id)).replace(path)
     return path
 
 

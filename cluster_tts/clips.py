@@ -6,13 +6,13 @@ checked, and two workers who make the same clip at once do no harm.
 
 import hashlib
 import json
-import os
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
-from cluster_tts.job import ProviderSettings
+from cluster_tts import storage
+from cluster_tts.job import Job, ProviderSettings
+from cluster_tts.storage import Folder
 
 ID_LENGTH = 32  # hex digits: 128 bits, so that two texts never meet in one name
 
@@ -42,48 +42,61 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
 class Clips:
-    """The clips in one folder. Safe for many processes: every change is one rename."""
+    """The clips in one folder. Safe for many processes: every change is one rename, or one PUT."""
 
-    def __init__(self, folder: Path, suffix: str) -> None:
-        self.folder = folder
-        self.suffix = suffix
+    folder: Folder
+    suffix: str
 
-    def path(self, clip: str) -> Path:
-        """Where the clip of this id stands, or would stand."""
-        return self.folder / file_name(clip, self.suffix)
+    @classmethod
+    def of(cls, job: Job) -> "Clips":
+        """Those of a job: in OUT, or where ``clips.dir`` says."""
+        folder = storage.at(job.clips.dir) if job.clips.dir else storage.at(job.out) / "clips"
+        return cls(folder, job.provider.suffix)
 
-    @contextmanager
-    def temporary(self, clip: str) -> Iterator[Path]:
-        """A path beside the clip's place to write to; whatever is left there at the end is removed."""
-        final = self.path(clip)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        path = final.with_name(f".{clip}.{uuid.uuid4().hex[:8]}.part")
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
+    def absolute(self) -> "Clips":
+        """The same for every process, wherever it was started."""
+        return Clips(self.folder.absolute(), self.suffix)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether looking at a name takes microseconds."""
+        return self.folder.is_local
+
+    def address(self, clip: str) -> str:
+        """Where the clip of this id stands, or would stand, for a person."""
+        return self.folder.address(self._name(clip))
+
+    def has(self, clip: str) -> bool:
+        """Whether the clip is there."""
+        return self.folder.size(self._name(clip)) is not None
+
+    def local(self, clip: str) -> AbstractContextManager[Path]:
+        """The clip as a local file, for as long as the block lasts; raises ``FileNotFoundError`` if it is not there."""
+        return self.folder.local(self._name(clip))
+
+    def temporary(self, clip: str) -> AbstractContextManager[Path]:
+        """A local path to write the clip to; whatever is left there at the end is removed."""
+        return self.folder.new(self._name(clip))
 
     def publish(self, temporary: Path, clip: str) -> None:
         """Give the checked file its name; from here on it exists."""
-        temporary.replace(self.path(clip))
+        self.folder.publish(temporary, self._name(clip))
 
     def remove(self, clip: str) -> None:
         """Forget a clip that turned out not to be what it should."""
-        self.path(clip).unlink(missing_ok=True)
+        self.folder.remove(self._name(clip))
 
     def listing(self) -> dict[str, int]:
         """Size in bytes by clip id of all that is there, from names alone: nothing is opened."""
         found: dict[str, int] = {}
-        for shelf in _entries(self.folder):
-            for entry in _entries(shelf) if shelf.is_dir() else ():
-                stem, dot, suffix = entry.name.rpartition(".")
-                if dot and suffix == self.suffix and len(stem) == ID_LENGTH and stem.startswith(shelf.name):
-                    with suppress(FileNotFoundError):  # another run may remove a clip meanwhile
-                        found[stem] = entry.stat().st_size
+        for entry in self.folder.files():
+            shelf, _, name = entry.name.partition("/")
+            stem, dot, suffix = name.rpartition(".")
+            if dot and suffix == self.suffix and len(stem) == ID_LENGTH and stem.startswith(shelf):
+                found[stem] = entry.size_bytes
         return found
 
-
-def _entries(folder: Path | os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        yield from entries
+    def _name(self, clip: str) -> str:
+        return file_name(clip, self.suffix)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cluster_tts import documents, keys, saved_job
 from cluster_tts import storage as places
 from cluster_tts.catalogue import warnings_of
+from cluster_tts.clips import Clips
 from cluster_tts.endings import Result, ending, finish
 from cluster_tts.errors import Interrupted, JobError
 from cluster_tts.fencing import Fence
@@ -83,13 +84,14 @@ async def run_job(
             await fence.take(stop, options.tell, partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set))
             manifest.term = fence.term
         with storage(out), log_file(out, options.verbose) as record.spool:
-            sweep(out)
+            await asyncio.to_thread(sweep, job)
             for warning in warnings_of(job, datetime.now(UTC).date()):
                 log.warning("%s", warning)
             log.info("run %s: %d documents, %s, engine %s", manifest.run_id, len(found), job.provider.name, job.engine)
             record.flush("running", None)
             plan = await _run(absolute(job) if job.engine == "ray" else job, found, record, stop, options)
             with resumable(out):
+                await asyncio.to_thread(sweep, job, clips=bool(record.totals.errors["worker_died"]))
                 return finish(job, plan, record)
     except BaseException as error:
         if record.flushed or manifest.exists:  # else there is no OUT yet, and none is made to say so
@@ -180,6 +182,7 @@ def _record_plan(job: Job, found: Iterable[Document], record: Record, options: R
     except BaseException:
         writer.abandon()
         raise
+    _remove_damaged(job, plan)
     if options.retry_failed:
         plan.only_failed(manifest)
     out = places.at(job.out)
@@ -189,3 +192,11 @@ def _record_plan(job: Job, found: Iterable[Document], record: Record, options: R
     for name in plan.stale:
         clear_document(out, name)
     return plan
+
+
+def _remove_damaged(job: Job, plan: Plan) -> None:
+    """Have clips that were cut short or swapped spoken again. In a folder of many runs another may have made them anew
+    since: workers look at those."""
+    for clip_id in () if job.clips.dir else sorted(plan.differing):
+        log.warning("clip %s is not of the size that was measured: it was changed, and is spoken again", clip_id)
+        Clips.of(job).remove(clip_id)

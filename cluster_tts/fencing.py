@@ -268,7 +268,7 @@ def read(claims: Folder, mine: str, known: Collection[str] = ()) -> dict[str, Cl
 
 
 def at_work(out: Folder, machine: Machine | None = None) -> bool:
-    """Whether a run may be at work on ``out``: one that has not said that it ended, and that is not known to be dead."""
+    """Whether a run may be at work on ``out``: one that has not said that it ended, and is not known to be dead."""
     machine = machine or Machine()
     claims = read((out / FOLDER).absolute(), "").values()
     return any(claim.taken and not claim.ended and not machine.is_dead(claim.owner) for claim in claims)

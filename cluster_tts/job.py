@@ -2,7 +2,6 @@
 ``config``'s."""
 
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 ENGINES = ("ray", "local")
@@ -178,7 +177,3 @@ class Job:
     def model(self) -> ModelFacts:
         """What is known of the chosen model: nothing, if it is not in the catalogue."""
         return self.catalogue.models.get(self.provider.model or "", ModelFacts())
-
-    @property
-    def clips_dir(self) -> Path:
-        return Path(self.clips.dir) if self.clips.dir else Path(self.out) / "clips"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +11,8 @@ from cluster_tts.clips import Clips
 from cluster_tts.completion import unpack
 from cluster_tts.job import StitchingSettings
 from cluster_tts.manifest import PlanLocation
-from cluster_tts.stitching import Joined, Piece, stitch
+from cluster_tts.stitching import Files, Joined, Piece, stitch
+from cluster_tts.storage import Folder
 
 
 class Standing(Protocol):
@@ -29,7 +29,7 @@ class JoinOrder:
     document: str
     plan: PlanLocation
     sounds: NDArray[np.void]  # in reading order, see completion.SOUND_DTYPE
-    out: Path
+    out: Folder
     clips: Clips
     settings: StitchingSettings
     fence: Standing | None = None
@@ -37,9 +37,7 @@ class JoinOrder:
     def pieces(self) -> Iterator[Piece]:
         """The document's chunks in reading order, each with its clip."""
         for chunk, row in zip(self.plan, self.sounds, strict=True):
-            yield Piece(
-                chunk.index, chunk.paragraph, chunk.text, chunk.clip_id, self.clips.path(chunk.clip_id), unpack(row)
-            )
+            yield Piece(chunk.index, chunk.paragraph, chunk.text, chunk.clip_id, unpack(row))
 
 
 def join(order: JoinOrder) -> Joined:
@@ -50,4 +48,4 @@ def join(order: JoinOrder) -> Joined:
         Interrupted: another run owns OUT by now; nothing was written.
     """
     may_publish = order.fence.check if order.fence else lambda: None
-    return stitch(order.document, order.pieces, order.out / "documents", order.settings, order.out, may_publish)
+    return stitch(order.document, order.pieces, Files(order.clips, order.out, may_publish), order.settings)

@@ -38,7 +38,7 @@ def missing_of(plan: Plan, job: Job) -> Missing:
     on_disk: set[str] | None = None
     for clip_id, length, wanting in plan.completion.lacking():
         if on_disk is None:  # whoever lacks nothing need not look
-            on_disk = set(Clips(job.clips_dir, job.provider.suffix).listing())
+            on_disk = set(Clips.of(job).listing())
         if clip_id not in on_disk:
             clips, characters = clips + 1, characters + length
             documents.update(wanting)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, islice
-from pathlib import Path
 from typing import Protocol
 
+from cluster_tts import storage
 from cluster_tts.clips import Clips, digest
 from cluster_tts.errors import AccountRefused, DamagedClips, DocumentError, JobError
 from cluster_tts.job import Job
@@ -72,7 +72,8 @@ class Run:
         self._record = record
         self._crew = crew
         self._watch = watch
-        self._clips = Clips(job.clips_dir, job.provider.suffix)
+        self._out = storage.at(job.out)
+        self._clips = Clips.of(job)
         self._feed: Iterator[Clip] = plan.clips()
         self._open = set(plan.pending)
         self._whole: deque[str] = deque()
@@ -191,7 +192,7 @@ class Run:
             sounds = self._plan.completion.sounds(name)
             location, fence = self._plan.locations[name], self._record.fence
             order = JoinOrder(
-                name, location, sounds, Path(self._job.out), self._clips, self._job.stitching, fence and fence.badge
+                name, location, sounds, self._out, self._clips, self._job.stitching, fence and fence.badge
             )
             self._joins[asyncio.create_task(self._crew.join(order))] = name
 
@@ -208,7 +209,7 @@ class Run:
                 continue
             self._open.discard(name)
             self._plan.completion.release(name)
-            self._record.document(as_whole(self._plan.rows[name], joined, Path(self._job.out)))
+            self._record.document(as_whole(self._plan.rows[name], joined))
             log.info("%s is whole: %d chunks, %.1f s", name, joined.chunks, joined.seconds)
 
     def _mend(self, name: str, damage: DamagedClips) -> None:
@@ -230,7 +231,8 @@ class Run:
         """Whether the clip on disk is what was last measured of it."""
         known = self._plan.completion.sound(clip_id)
         try:
-            return known is not None and digest(self._clips.path(clip_id)) == known.sha256
+            with self._clips.local(clip_id) as path:
+                return known is not None and digest(path) == known.sha256
         except OSError:
             return False
 
@@ -273,14 +275,14 @@ def as_incomplete(row: DocumentRow, missing: int, error: str | None = None) -> D
     )
 
 
-def as_whole(row: DocumentRow, joined: Joined, out: Path) -> DocumentRow:
-    """``row`` once its document has been joined below ``out``."""
+def as_whole(row: DocumentRow, joined: Joined) -> DocumentRow:
+    """``row`` once its document has been joined."""
     return replace(
         row,
         status="whole",
         missing=0,
         duration_s=joined.seconds,
-        path=joined.path.relative_to(out).as_posix(),
+        path=joined.path,
         size_bytes=joined.size_bytes,
         sha256=joined.sha256,
         error=None,

@@ -74,8 +74,9 @@ def make_plan(
         if row.status != "unreadable" and (name in written or name in located)
     }
     plan.distinct_clips = plan.completion.clips
-    on_disk = dict(Clips(job.clips_dir, job.provider.suffix).listing())
-    for damaged in () if fresh else _note_clips(plan, on_disk, manifest):
+    on_disk = dict(Clips.of(job).listing())
+    plan.differing = set() if fresh else _note_clips(plan, on_disk, manifest)
+    for damaged in plan.differing:
         del on_disk[damaged]
     _note_documents(plan, job, known, fresh)
     _note_missing(plan, on_disk, units_per_character)
@@ -98,7 +99,7 @@ def plan_of_manifest(job: Job, manifest: Manifest) -> Plan:
             for planned in reader.chunks(plan.locations[name]):
                 plan.completion.need(name, planned.clip_id, len(planned.text))
             plan.pending.append(name)
-    _note_clips(plan, Clips(job.clips_dir, job.provider.suffix).listing(), manifest)
+    _note_clips(plan, Clips.of(job).listing(), manifest)
     for name in plan.pending:
         plan.rows[name] = replace(plan.rows[name], join_key=_join_key(job, plan.rows[name]))
     return plan

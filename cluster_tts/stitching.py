@@ -1,18 +1,18 @@
 """The clips of one document in reading order, joined into one audio file, with measured times beside it.
 
 A document may have 50,000 chunks and last a day: nothing is ever held whole, neither audio nor the list of chunks.
-Clips are digested in one other thread, a few ahead of the one that decodes and writes; on two cores more are slower.
+Clips are digested in one other thread, a few ahead of the one that decodes and writes (on two cores more are slower),
+and fetched from a bucket by several.
 """
 
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,15 +20,16 @@ import soundfile as sf
 import soxr
 
 from cluster_tts.audio import Samples, to_int16, to_mono
-from cluster_tts.clips import digest
+from cluster_tts.clips import Clips, digest
 from cluster_tts.containers import wav
 from cluster_tts.decoding import BLOCK_FRAMES, AudioFile
 from cluster_tts.errors import DamagedClips
 from cluster_tts.job import StitchingSettings
 from cluster_tts.model import Sound
+from cluster_tts.storage import Folder
 
 SCHEMA_VERSION = 1
-READ_AHEAD = 8  # clips whose digest is computed before they are joined
+READ_AHEAD = 8  # clips that are fetched and digested before they are joined
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 ENCODERS: dict[str, dict[str, Any]] = {
     "flac": {"format": "FLAC", "subtype": "PCM_16"},
@@ -47,15 +48,23 @@ class Piece:
     paragraph: int
     text: str
     clip_id: str
-    path: Path
     sound: Sound
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """The finished audio file of one document."""
+class Files:
+    """Where clips are, and where their documents go; ``may_publish`` raises where nothing may be written any more."""
 
-    path: Path
+    clips: Clips
+    out: Folder
+    may_publish: Callable[[], object] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The finished audio file of one document; ``path`` is from OUT on."""
+
+    path: str
     frames: int
     rate: int
     size_bytes: int
@@ -77,22 +86,25 @@ class _Placed(NamedTuple):
 
 
 Write = Callable[[Samples], object]
-Digested = tuple[Piece, int, Future[str]]
 
 
-def stitch(
-    name: str,
-    pieces: Callable[[], Iterator[Piece]],
-    folder: Path,
-    settings: StitchingSettings,
-    relative_to: Path,
-    may_publish: Callable[[], object] = lambda: None,
-) -> Joined:
-    """Join ``pieces`` into ``<folder>/<name>.<format>``, with times in ``<name>.json`` and cues in ``<name>.srt``.
+class _Fetched(NamedTuple):
+    """A clip as a local file, its digest, and what is to be closed once it has been read."""
+
+    path: Path
+    sha256: str
+    held: ExitStack
+
+
+_Ahead = tuple[Piece, int, Future[_Fetched]]
+
+
+def stitch(name: str, pieces: Callable[[], Iterator[Piece]], files: Files, settings: StitchingSettings) -> Joined:
+    """Join ``pieces`` into ``documents/<name>.<format>``, with times in ``<name>.json`` and cues in ``<name>.srt``.
 
     ``pieces`` is called once for each pass and must give the same pieces, at least one. The files take their places
-    once all are complete and ``may_publish`` has returned, the audio last: where it is, all is whole. Clips
-    inside ``relative_to`` are named from there.
+    once all are complete and may be published, the audio last: where it is, all is whole. Clips inside OUT are named
+    from there.
 
     Raises:
         DamagedClips: clips are not what the manifest says. It names all of them, and no file is left.
@@ -100,26 +112,25 @@ def stitch(
     """
     rate = output_rate(max(piece.sound.rate for piece in pieces()), settings)
     frames = sum(resampled_frames(piece.sound, rate) + gap for piece, gap in _with_gaps(pieces(), rate, settings))
-    final = folder / f"{name}.{settings.format}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".", suffix=".part", dir=folder) as scratch:
-        audio, times, cues = (Path(scratch, part) for part in ("audio", "json", "srt"))
+    folder, names = files.out / "documents", [f"{name}.{suffix}" for suffix in ("json", "srt", settings.format)]
+    with ExitStack() as scratch:
+        times, cues, audio = (scratch.enter_context(folder.new(each)) for each in names)
         with times.open("w", encoding="utf-8") as times_file, cues.open("w", encoding="utf-8") as cues_file:
-            head = {"document": name, "schema_version": SCHEMA_VERSION, "audio": final.name, "rate": rate}
+            head = {"document": name, "schema_version": SCHEMA_VERSION, "audio": names[-1], "rate": rate}
             times_file.write(f'{_json(head)[:-1]}, "chunks": [')
-            with _encoder(audio, settings.format, rate, frames) as write, ThreadPoolExecutor(1, "digest") as thread:
-                joining = _join(_digested(_with_gaps(pieces(), rate, settings), thread), rate, write)
+            with _encoder(audio, settings.format, rate, frames) as write:
+                joining = _join(_fetched(_with_gaps(pieces(), rate, settings), files.clips), rate, write)
                 for chunks, placed in enumerate(joining, 1):
-                    times_file.write(f"{',' if chunks > 1 else ''}\n{_times(placed, relative_to)}")
+                    times_file.write(f"{',' if chunks > 1 else ''}\n{_times(placed, files)}")
                     cues_file.write(_cue(chunks, placed, rate))
             if placed.end != frames:  # the header of a WAV was written by the forecast
                 raise RuntimeError(f"'{name}' became {placed.end} frames where {frames} were expected")
-            joined = Joined(final, frames, rate, audio.stat().st_size, digest(audio), chunks)
+            path = f"documents/{names[-1]}"
+            joined = Joined(path, frames, rate, audio.stat().st_size, digest(audio), chunks)
             times_file.write(f"\n], {_json({'frames': frames, 'sha256': joined.sha256})[1:]}\n")
-        may_publish()
-        times.replace(folder / f"{name}.json")
-        cues.replace(folder / f"{name}.srt")
-        audio.replace(final)
+        files.may_publish()
+        for written, each in zip((times, cues, audio), names, strict=True):
+            folder.publish(written, each)
     return joined
 
 
@@ -145,30 +156,48 @@ def _with_gaps(pieces: Iterator[Piece], rate: int, settings: StitchingSettings) 
     yield previous, 0
 
 
-def _digested(pieces: Iterator[tuple[Piece, int]], thread: ThreadPoolExecutor) -> Iterator[Digested]:
-    """Each piece, its gap, and the digest of its clip; those of the next few pieces are under way."""
-    ahead: deque[Digested] = deque()
-    for piece, gap in pieces:
-        ahead.append((piece, gap, thread.submit(digest, piece.path)))
-        if len(ahead) > READ_AHEAD:
-            yield ahead.popleft()
-    yield from ahead
+def _fetched(pieces: Iterator[tuple[Piece, int]], clips: Clips) -> Iterator[_Ahead]:
+    """Each piece, its gap, and its clip; those of the next few pieces are under way."""
+    ahead: deque[_Ahead] = deque()
+    with ThreadPoolExecutor(1 if clips.is_local else READ_AHEAD, "fetch") as threads:
+        try:
+            for piece, gap in pieces:
+                ahead.append((piece, gap, threads.submit(_fetch, clips, piece.clip_id)))
+                if len(ahead) > READ_AHEAD:
+                    yield ahead.popleft()
+            while ahead:
+                yield ahead.popleft()
+        finally:
+            for _, _, left in ahead:
+                if not left.cancel() and left.exception() is None:
+                    left.result().held.close()
 
 
-def _join(pieces: Iterator[Digested], rate: int, write: Write) -> Iterator[_Placed]:
+def _fetch(clips: Clips, clip_id: str) -> _Fetched:
+    held = ExitStack()
+    try:
+        path = held.enter_context(clips.local(clip_id))
+        return _Fetched(path, digest(path), held)
+    except BaseException:
+        held.close()
+        raise
+
+
+def _join(pieces: Iterator[_Ahead], rate: int, write: Write) -> Iterator[_Placed]:
     """Write one piece after the other and say where it lies; from the first damaged one on they are only checked."""
     damaged: dict[str, None] = {}  # a set that keeps the order
     position = 0
-    for piece, gap, sha256 in pieces:
+    for piece, gap, fetching in pieces:
         start = position
         try:
-            if sha256.result() != piece.sound.sha256:
-                raise DamagedClips(piece.clip_id)
-            decoded = _decoded(piece)
-            for samples in decoded if piece.sound.rate == rate else _resampled(decoded, piece.sound.rate, rate):
-                position += len(samples)
-                if not damaged:
-                    _write_in_blocks(samples, write)
+            with (fetched := fetching.result()).held:
+                if fetched.sha256 != piece.sound.sha256:
+                    raise DamagedClips(piece.clip_id)
+                decoded = _decoded(piece, fetched.path)
+                for samples in decoded if piece.sound.rate == rate else _resampled(decoded, piece.sound.rate, rate):
+                    position += len(samples)
+                    if not damaged:
+                        _write_in_blocks(samples, write)
         except (DamagedClips, FileNotFoundError):
             damaged[piece.clip_id] = None
         if not damaged:
@@ -180,11 +209,11 @@ def _join(pieces: Iterator[Digested], rate: int, write: Write) -> Iterator[_Plac
         raise DamagedClips(what, tuple(damaged))
 
 
-def _decoded(piece: Piece) -> Iterator[Samples]:
+def _decoded(piece: Piece, path: Path) -> Iterator[Samples]:
     """The samples of a clip; ``DamagedClips`` where they are not as many as the manifest says."""
     frames = 0
     try:
-        with AudioFile(piece.path) as clip:
+        with AudioFile(path) as clip:
             for block in clip.blocks_of():
                 frames += len(block)
                 yield to_mono(block)
@@ -226,12 +255,12 @@ def _encoder(path: Path, suffix: str, rate: int, frames: int) -> Iterator[Write]
         raise
 
 
-def _times(placed: _Placed, relative_to: Path) -> str:
-    piece, path, base = placed.piece, placed.piece.path.absolute(), relative_to.absolute()
-    clip = (path.relative_to(base) if path.is_relative_to(base) else path).as_posix()
-    what = {"index": piece.index, "paragraph": piece.paragraph, "clip_id": piece.clip_id, "clip": clip}
+def _times(placed: _Placed, files: Files) -> str:
+    piece, out = placed.piece, files.out.absolute().address("").rstrip("/")
+    clip = files.clips.absolute().address(piece.clip_id).removeprefix(f"{out}/")
+    what = {"index": piece.index, "paragraph": piece.paragraph, "clip_id": piece.clip_id}
     where = {"start_frame": placed.start, "end_frame": placed.end, "gap_frames": placed.gap, "overlap_frames": 0}
-    return _json({**what, **where, "gain": 1.0, "text": piece.text})
+    return _json({**what, "clip": clip, **where, "gain": 1.0, "text": piece.text})
 
 
 def _cue(number: int, placed: _Placed, rate: int) -> str:

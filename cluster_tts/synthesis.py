@@ -70,8 +70,9 @@ class Synthesis:
         Raises:
             JobError: nothing can be spoken or stored any more; the clip is neither made nor given up.
         """
-        # A look at the name keeps clips in their order on the way to the gate; only what is there goes to a thread.
-        if self._clips.path(clip.id).exists() and (found := await asyncio.to_thread(self._find, clip)):
+        # On a disk a look at the name keeps clips in their order on the way to the gate; all else goes to a thread.
+        may_be_there = self._clips.has(clip.id) if self._clips.is_local else True
+        if may_be_there and (found := await asyncio.to_thread(self._find, clip)):
             now = self._clock()
             yield self._telling.outcome(Attempt(clip, 0, now, now, now), Status.FOUND, now, (found, Receipt()))
             return
@@ -136,37 +137,45 @@ class Synthesis:
 
     def _find(self, clip: Clip) -> Sound | None:
         """The sound of a clip that is there already; a damaged one is removed, to be spoken again."""
-        path = self._clips.path(clip.id)
-        if not path.exists():
-            return None
         try:
-            return probe(path)
+            with self._clips.local(clip.id) as path:
+                return probe(path)
+        except FileNotFoundError:
+            return None
         except RetryLater as error:
             log.warning("clip %s is damaged and will be spoken again: %s", clip.id, error)
             self._clips.remove(clip.id)
             return None
+        except OSError as error:
+            raise self._cannot("read clips in", error) from None
 
     async def _attempt(self, attempt: Attempt) -> tuple[Sound, Receipt]:
         clip = attempt.clip
         try:
             with self._clips.temporary(clip.id) as part:
                 receipt = attempt.receipt = await self._ask(attempt, part)
-                pace = self._provider.characters_per_second
                 try:
-                    sound = await asyncio.to_thread(
-                        believe, part, receipt.wire, clip.text, self._band, receipt.speed, pace
-                    )
+                    sound = await asyncio.to_thread(self._keep, clip, part, receipt)
                 except RetryLater as error:  # an answer that is not believed is charged all the same
                     raise RetryLater(str(error), error.kind, error.after_s, receipt) from None
-                self._clips.publish(part, clip.id)
         except OSError as error:
-            raise Interrupted(
-                f"cannot write clips to '{self._clips.folder}': {error.strerror or error}; "
-                "make room or mend the permissions, then run the same command again"
-            ) from None
+            raise self._cannot("write clips to", error) from None
         finally:
             self._asking.discard(clip.id)
         return sound, receipt
+
+    def _keep(self, clip: Clip, part: Path, receipt: Receipt) -> Sound:
+        """Give what was received its name if it is believed; what it measures."""
+        pace = self._provider.characters_per_second
+        sound = believe(part, receipt.wire, clip.text, self._band, receipt.speed, pace)
+        self._clips.publish(part, clip.id)
+        return sound
+
+    def _cannot(self, what: str, error: OSError) -> Interrupted:
+        return Interrupted(
+            f"cannot {what} '{self._clips.folder}': {error.strerror or error}; "
+            "make room or mend the permissions, then run the same command again"
+        )
 
     async def _ask(self, attempt: Attempt, part: Path) -> Receipt:
         async with AsyncExitStack() as places:

@@ -180,7 +180,7 @@ def make_worker(job: Job, hire: Hire, tasks: Tasks, limiter: LimiterPort | None)
                     for name in job.catalogue.classes
                 }
             )
-    synthesis = Synthesis(provider, gate, Clips(job.clips_dir, job.provider.suffix), job)
+    synthesis = Synthesis(provider, gate, Clips.of(job), job)
     return Worker(hire.name, tasks, synthesis, hire.slots + 1 if provider.embedded else hire.slots)
 
 

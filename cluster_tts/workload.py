@@ -1,7 +1,7 @@
 """What a run has to do: its documents, where their chunks stand, what is missing, and what that takes and costs."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
@@ -31,6 +31,7 @@ class Plan:
     completion: Completion = field(default_factory=Completion)
     pending: list[str] = field(default_factory=list)  # documents without audio that was joined from just this plan
     stale: list[str] = field(default_factory=list)  # documents whose audio, if there is any, is of another text
+    differing: Collection[str] = ()  # clips that stand on disk in another size than was measured of them
     distinct_clips: int = 0  # that all documents are made of
     clips_to_speak: int = 0  # those of them that some document waits for and that are not on disk
     sizes_to_speak: "array[int]" = field(default_factory=lambda: array("L"))  # the characters of each, in order

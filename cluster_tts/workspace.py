@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cluster_tts import scratch
 from cluster_tts import storage as places
+from cluster_tts.clips import Clips
 from cluster_tts.errors import CTTSError, Interrupted, JobError
 from cluster_tts.job import DOCUMENT_FORMATS, ClipsSettings, Job
 from cluster_tts.record import Fence
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 LOG = "run.log"
 SWEEP_S = 60.0  # what is younger may be the claim of a run that waits for its turn
+CLIPS_SWEEP_S = 3600.0  # no answer takes so long
 SPOOL_S = 30.0  # a bucket gets the log again no oftener: it takes the whole of it each time
 
 
@@ -32,8 +34,7 @@ def absolute(job: Job) -> Job:
 def make_room(job: Job) -> None:
     """Make the folders of a run, and find out now whether they can be written to."""
     out = places.at(job.out)
-    clips, setting = (places.at(job.clips.dir), "clips.dir") if job.clips.dir else (out / "clips", "--out")
-    for folder, key in (out, "--out"), (clips, setting):
+    for folder, key in (out, "--out"), (Clips.of(job).folder, "clips.dir" if job.clips.dir else "--out"):
         try:
             folder.make()
         except OSError as error:
@@ -41,13 +42,15 @@ def make_room(job: Job) -> None:
             raise JobError(f"cannot write to '{folder}': {reason}; choose another folder with {key}") from None
 
 
-def sweep(out: Folder) -> None:
-    """Clear away what a kill left half written. For the one run that owns ``out``: of what others are writing it knows
-    nothing."""
-    (out / "manifest").sweep(SWEEP_S)
-    if out.is_local:
-        for left in Path(out.address("documents")).glob(".*.part"):
-            shutil.rmtree(left, ignore_errors=True)
+def sweep(job: Job, clips: bool = True) -> None:
+    """Clear away what killed processes left half written: at once where it can be told that they were, else what nobody
+    has written to for long."""
+    out = places.at(job.out)
+    for folder in out / "manifest", out / "documents":
+        folder.sweep(SWEEP_S)
+    if clips:
+        Clips.of(job).folder.sweep(CLIPS_SWEEP_S)
+    scratch.clear_away_the_dead()
 
 
 def clear_document(out: Folder, name: str) -> None:

@@ -24,6 +24,7 @@ from cluster_tts.model import Clip, News, Outcome, Status, Utterance, Want
 from cluster_tts.patience import pause_s
 from cluster_tts.providers import PROVIDERS, make, replicate
 from cluster_tts.providers.base import Provider
+from cluster_tts.storage import LocalFolder
 from cluster_tts.synthesis import Synthesis
 
 Speak = Callable[..., Awaitable[Path]]
@@ -188,7 +189,7 @@ def speak_all(tmp_path: Path, time: Time) -> SpeakAll:
 
     async def speak_all(job: Job, *texts: str, sleep: Callable[[float], Awaitable[None]] | None = None) -> Ended:
         clips, gate, outcomes = (
-            Clips(tmp_path / "clips", job.provider.suffix),
+            Clips(LocalFolder(tmp_path / "clips"), job.provider.suffix),
             Gate(sleep or time.sleep),
             list[Outcome](),
         )

@@ -9,7 +9,8 @@ import pytest
 
 from cluster_tts.clips import ID_LENGTH, Clips, clip_id, digest
 from cluster_tts.errors import RetryLater
-from cluster_tts.job import ProviderSettings
+from cluster_tts.job import ClipsSettings, Job, ProviderSettings
+from cluster_tts.storage import LocalFolder
 
 SETTINGS = ProviderSettings(name="tone", model="m", voice="v", format="wav", options={"speed": 1})
 NAME = "ab" + "0" * (ID_LENGTH - 2)
@@ -80,20 +81,20 @@ def test_an_id_is_the_same_for_ever() -> None:
 
 
 def test_a_clip_is_there_only_once_it_is_published(tmp_path: Path) -> None:
-    clips = Clips(tmp_path / "clips", "wav")
+    clips = Clips(LocalFolder(tmp_path / "clips"), "wav")
     with clips.temporary(NAME) as part:
         part.write_bytes(b"half")
-        assert not clips.path(NAME).exists()
+        assert not Path(clips.address(NAME)).exists()
         assert clips.listing() == {}
         part.write_bytes(b"whole")
         clips.publish(part, NAME)
-        assert clips.path(NAME).read_bytes() == b"whole"
-    assert clips.path(NAME) == tmp_path / "clips" / "ab" / f"{NAME}.wav"
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [clips.path(NAME)]
+        assert Path(clips.address(NAME)).read_bytes() == b"whole"
+    assert Path(clips.address(NAME)) == tmp_path / "clips" / "ab" / f"{NAME}.wav"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [Path(clips.address(NAME))]
 
 
 def test_a_temporary_that_was_not_published_is_removed_also_after_an_error(tmp_path: Path) -> None:
-    clips = Clips(tmp_path, "wav")
+    clips = Clips(LocalFolder(tmp_path), "wav")
 
     def break_off() -> None:
         with clips.temporary(NAME) as part:
@@ -108,33 +109,35 @@ def test_a_temporary_that_was_not_published_is_removed_also_after_an_error(tmp_p
 
 
 def test_two_who_make_the_same_clip_do_not_meet(tmp_path: Path) -> None:
-    clips = Clips(tmp_path, "wav")
+    clips = Clips(LocalFolder(tmp_path), "wav")
     with clips.temporary(NAME) as one, clips.temporary(NAME) as other:
         assert one != other
-        assert one.parent == other.parent == clips.path(NAME).parent, "a rename is atomic within one folder only"
+        assert one.parent == other.parent == Path(clips.address(NAME)).parent, (
+            "a rename is atomic within one folder only"
+        )
         one.write_bytes(b"one")
         other.write_bytes(b"other")
         clips.publish(one, NAME)
         clips.publish(other, NAME)
-    assert clips.path(NAME).read_bytes() == b"other"
+    assert Path(clips.address(NAME)).read_bytes() == b"other"
 
 
 def test_removing_a_clip_twice_is_no_error(tmp_path: Path) -> None:
-    clips = Clips(tmp_path, "wav")
+    clips = Clips(LocalFolder(tmp_path), "wav")
     clips.remove(NAME)
-    clips.path(NAME).parent.mkdir()
-    clips.path(NAME).write_bytes(b"x")
+    Path(clips.address(NAME)).parent.mkdir()
+    Path(clips.address(NAME)).write_bytes(b"x")
     clips.remove(NAME)
     clips.remove(NAME)
     assert clips.listing() == {}
 
 
 def test_the_listing_has_clips_with_their_sizes_and_nothing_else(tmp_path: Path) -> None:
-    clips = Clips(tmp_path, "wav")
+    clips = Clips(LocalFolder(tmp_path), "wav")
     other = "cd" + "1" * (ID_LENGTH - 2)
     for name, size in ((NAME, 3), (other, 5)):
-        clips.path(name).parent.mkdir()
-        clips.path(name).write_bytes(b"x" * size)
+        Path(clips.address(name)).parent.mkdir()
+        Path(clips.address(name)).write_bytes(b"x" * size)
     shelf = tmp_path / "ab"
     (tmp_path / "README.wav").touch()
     (tmp_path / f"{NAME}.wav").touch()  # not on its shelf
@@ -149,16 +152,16 @@ def test_the_listing_has_clips_with_their_sizes_and_nothing_else(tmp_path: Path)
 
 
 def test_a_folder_that_is_not_there_lists_nothing(tmp_path: Path) -> None:
-    assert Clips(tmp_path / "none", "wav").listing() == {}
+    assert Clips(LocalFolder(tmp_path / "none"), "wav").listing() == {}
 
 
 def test_a_clip_that_vanishes_meanwhile_hides_no_other(tmp_path: Path) -> None:
-    clips = Clips(tmp_path, "wav")
+    clips = Clips(LocalFolder(tmp_path), "wav")
     names = [f"ab{n:0{ID_LENGTH - 2}}" for n in range(20)]
-    clips.path(NAME).parent.mkdir()
+    Path(clips.address(NAME)).parent.mkdir()
     for name in names:
-        clips.path(name).write_bytes(b"xyz")
-    gone = clips.path("ab" + "f" * (ID_LENGTH - 2))
+        Path(clips.address(name)).write_bytes(b"xyz")
+    gone = Path(clips.address("ab" + "f" * (ID_LENGTH - 2)))
     gone.symlink_to(tmp_path / "nowhere")  # its name is listed, its size is not to be had
     assert clips.listing() == dict.fromkeys(names, 3)
 
@@ -166,3 +169,9 @@ def test_a_clip_that_vanishes_meanwhile_hides_no_other(tmp_path: Path) -> None:
 def test_the_digest_is_of_all_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(bytes(range(256)) * 5_000)
     assert digest(tmp_path / "a") == hashlib.sha256(bytes(range(256)) * 5_000).hexdigest()
+
+
+def test_clips_stand_below_out_unless_they_have_a_folder_of_their_own() -> None:
+    assert str(Clips.of(Job(out="here")).folder) == "here/clips"
+    assert str(Clips.of(Job(out="here", clips=ClipsSettings("shared"))).folder) == "shared"
+    assert Clips.of(Job(out="s3://bucket/run?region=eu")).address(NAME) == f"s3://bucket/run/clips/ab/{NAME}.wav"

@@ -125,11 +125,6 @@ def test_null_takes_a_setting_back_where_it_may_be_absent(tmp_path: Path) -> Non
     assert job.provider.voice is None
 
 
-def test_clips_stand_below_out_unless_they_have_a_folder_of_their_own() -> None:
-    assert load(overrides=["out=here"], environ={}).clips_dir == Path("here/clips")
-    assert load(overrides=["out=here", "clips.dir=shared"], environ={}).clips_dir == Path("shared")
-
-
 # -- refusals ---------------------------------------------------------------------------------------------------------
 
 

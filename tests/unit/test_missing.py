@@ -41,7 +41,7 @@ def test_a_clip_that_several_documents_lack_is_paid_for_once(job: Job, plan: Pla
 
 def test_a_clip_that_is_on_disk_costs_nothing_although_nobody_has_looked_at_it_yet(job: Job, plan: Plan) -> None:
     clip_id = next(clip_id for clip_id, _, documents in plan.completion.lacking() if documents == ("a",))
-    path = Clips(job.clips_dir, "wav").path(clip_id)
+    path = Path(Clips.of(job).address(clip_id))
     path.parent.mkdir(parents=True)
     path.write_bytes(b"speech")
     missing = missing_of(plan, job)

@@ -66,7 +66,7 @@ class ScriptedCrew:
             self.damage -= 1
             raise DamagedClips("a clip is cut short", [next(order.pieces()).clip_id])
         self.joined.append(order.document)
-        return Joined(order.out / f"documents/{order.document}.wav", 100, 8000, 244, "cd" * 32, len(order.sounds))
+        return Joined(f"documents/{order.document}.wav", 100, 8000, 244, "cd" * 32, len(order.sounds))
 
     async def wind_up(self) -> Ledger:
         self.wound_up = True
@@ -192,7 +192,7 @@ def test_a_damaged_clip_common_to_all_is_made_again_and_every_document_joined_on
             if sum(clip.id == shared for clip in self.handed_in) < 2:
                 raise DamagedClips("the common clip is cut short", [shared])
             self.joined.append(order.document)
-            return Joined(order.out / f"documents/{order.document}.wav", 100, 8000, 244, "cd" * 32, len(order.sounds))
+            return Joined(f"documents/{order.document}.wav", 100, 8000, 244, "cd" * 32, len(order.sounds))
 
     crew = Common(speed=30, backlog=30)
     plan, _ = go(job, texts, crew)

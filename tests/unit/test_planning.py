@@ -50,7 +50,7 @@ class World:
 
     @property
     def clips(self) -> Clips:
-        return Clips(self.job.clips_dir, self.job.provider.suffix)
+        return Clips.of(self.job)
 
     def write(self, name: str, text: str) -> None:
         (self.folder / f"{name}.txt").write_text(text, encoding="utf-8")
@@ -75,7 +75,7 @@ class World:
         manifest = self.manifest()
         plan = self.plan(manifest)
         for clip in {clip.id: clip for clip in plan.clips()}.values():
-            path = self.clips.path(clip.id)
+            path = Path(self.clips.address(clip.id))
             path.parent.mkdir(parents=True, exist_ok=True)
             sf.write(path, np.ones(80, np.int16), 8_000)
             manifest.add([outcome(clip.id, clip.document, Status.SPOKEN, path)])
@@ -278,7 +278,8 @@ def test_a_clip_of_another_size_than_the_manifest_s_is_missing(world: World) -> 
     (world.out / "documents/a.wav").unlink()
     assert not world.plan().needs_speech
     damaged = next(first.clips())
-    world.clips.path(damaged.id).write_bytes(world.clips.path(damaged.id).read_bytes()[:-2])
+    place = Path(world.clips.address(damaged.id))
+    place.write_bytes(place.read_bytes()[:-2])
     plan = world.plan()
     assert list(plan.clips()) == [damaged]
     assert (plan.clips_to_speak, plan.characters_to_speak) == (1, len(damaged.text))
@@ -292,7 +293,7 @@ def test_a_clip_without_a_row_is_looked_at_by_a_worker_but_not_counted_as_to_be_
     world.run()
     other = World(
         world.folder,
-        replace(world.job, out=str(tmp_path / "other"), clips=replace(world.job.clips, dir=str(world.job.clips_dir))),
+        replace(world.job, out=str(tmp_path / "other"), clips=replace(world.job.clips, dir=str(world.clips.folder))),
     )
     plan = other.plan()
     assert to_speak(plan) == SENTENCES

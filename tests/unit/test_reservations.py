@@ -75,7 +75,7 @@ class Driver:
         self.job = job_in(folder, **more)
         self.manifest = Manifest(LocalFolder(folder / "manifest"), run_id)
         self.reservations = Reservations(self.manifest.folder, run_id, self.job)
-        self.clips = Clips(self.job.clips_dir, self.job.provider.suffix)
+        self.clips = Clips.of(self.job)
 
     def note(self, *outcomes: Outcome) -> None:
         self.manifest.add(outcomes)
@@ -87,7 +87,7 @@ class Driver:
         self.reservations.flushed()
 
     def make(self, made: Clip) -> None:
-        path = self.clips.path(made.id)
+        path = Path(self.clips.address(made.id))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"speech")
 

@@ -6,8 +6,10 @@ import json
 import resource
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,7 +19,8 @@ from cluster_tts.checking import probe
 from cluster_tts.containers import wav
 from cluster_tts.errors import DamagedClips
 from cluster_tts.job import StitchingSettings
-from cluster_tts.stitching import Joined, Piece, output_rate, resampled_frames, stitch
+from cluster_tts.stitching import Files, Joined, Piece, output_rate, resampled_frames, stitch
+from cluster_tts.storage import LocalFolder
 
 RATE = 24_000
 GAP, PARAGRAPH_GAP = 6_000, 14_400  # 250 and 600 ms
@@ -51,16 +54,55 @@ def make_piece(tmp_path: Path) -> MakePiece:
         path = tmp_path / "clips" / f"c{index}.{kind}"
         path.parent.mkdir(exist_ok=True)
         sf.write(path, samples, rate, "FLOAT" if samples.dtype == np.float32 else None)
-        return Piece(index, paragraph, text, f"clip-{index}", path, probe(path))
+        CLIPS.paths[f"clip-{index}"] = path
+        return Piece(index, paragraph, text, f"clip-{index}", probe(path))
 
     return make
 
 
-def join(pieces: list[Piece], out: Path, **settings: object) -> Joined:
-    return stitch("book", lambda: iter(pieces), out / "documents", StitchingSettings(**settings), out)  # type: ignore[arg-type]
+class Scattered:
+    """Clips that stand anywhere, in any format."""
+
+    is_local = True
+
+    def __init__(self) -> None:
+        self.paths: dict[str, Path] = {}
+
+    def absolute(self) -> "Scattered":
+        return self
+
+    def address(self, clip: str) -> str:
+        return str(self.paths[clip])
+
+    @contextmanager
+    def local(self, clip: str) -> Iterator[Path]:
+        yield self.paths[clip]
 
 
-def samples_of(joined: Joined) -> np.ndarray:
+CLIPS = Scattered()
+
+
+def files(out: Path) -> Files:
+    return Files(cast(Any, CLIPS), LocalFolder(out))
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of a joining, and where it stands."""
+
+    joined: Joined
+    path: Path
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.joined, name)
+
+
+def join(pieces: list[Piece], out: Path, **settings: object) -> Written:
+    joined = stitch("book", lambda: iter(pieces), files(out), StitchingSettings(**settings))  # type: ignore[arg-type]
+    return Written(joined, out / joined.path)
+
+
+def samples_of(joined: Written) -> np.ndarray:
     samples, rate = sf.read(joined.path, dtype="int16")
     assert rate == joined.rate
     return samples
@@ -207,9 +249,9 @@ def test_the_json_says_where_every_chunk_lies(make_piece: MakePiece, tmp_path: P
     elsewhere = tmp_path.with_name(f"{tmp_path.name}-shared.wav")
     pieces = [
         make_piece(0, noise(500, 0), text='"Grüß Gott", sagte 猫.'),
-        replace(make_piece(1, noise(300, 1), paragraph=1), path=elsewhere),
+        make_piece(1, noise(300, 1), paragraph=1),
     ]
-    (tmp_path / "clips/c1.wav").rename(elsewhere)
+    CLIPS.paths["clip-1"] = (tmp_path / "clips/c1.wav").rename(elsewhere)
     joined = join(pieces, tmp_path)
     text = (tmp_path / "documents/book.json").read_text(encoding="utf-8")
     common = {"overlap_frames": 0, "gain": 1.0}
@@ -241,9 +283,9 @@ def test_cues_have_the_measured_times_and_no_blank_lines(make_piece: MakePiece, 
 
 def test_all_damaged_clips_are_named_and_nothing_is_left(make_piece: MakePiece, tmp_path: Path) -> None:
     pieces = [make_piece(index, noise(2_000, index)) for index in range(7)]
-    pieces[1].path.unlink()  # missing
-    pieces[2].path.write_bytes(pieces[2].path.read_bytes()[:-10])  # cut
-    pieces[3].path.write_bytes(pieces[4].path.read_bytes())  # swapped, of the same size
+    CLIPS.paths[pieces[1].clip_id].unlink()  # missing
+    CLIPS.paths[pieces[2].clip_id].write_bytes(CLIPS.paths[pieces[2].clip_id].read_bytes()[:-10])  # cut
+    CLIPS.paths[pieces[3].clip_id].write_bytes(CLIPS.paths[pieces[4].clip_id].read_bytes())  # swapped, of the same size
     pieces[5] = replace(pieces[5], sound=replace(pieces[5].sound, frames=2_001))  # not the frames it should have
     with pytest.raises(DamagedClips, match="4, the first is clip-1") as caught:
         join([*pieces, pieces[1]], tmp_path)
@@ -253,7 +295,7 @@ def test_all_damaged_clips_are_named_and_nothing_is_left(make_piece: MakePiece, 
 
 def test_a_clip_that_cannot_be_decoded_is_damaged(make_piece: MakePiece, tmp_path: Path) -> None:
     piece = make_piece(0, noise(2_000, 0))
-    piece.path.write_bytes(b"<html>busy</html>")
+    CLIPS.paths[piece.clip_id].write_bytes(b"<html>busy</html>")
     sha256 = hashlib.sha256(b"<html>busy</html>").hexdigest()
     with pytest.raises(DamagedClips) as caught:
         join([replace(piece, sound=replace(piece.sound, sha256=sha256))], tmp_path)
@@ -265,7 +307,7 @@ def test_damage_leaves_the_document_of_an_earlier_run_alone(suffix: str, make_pi
     piece = make_piece(0, noise(2_000, 0))
     join([piece], tmp_path, format=suffix)
     before = {path: path.read_bytes() for path in (tmp_path / "documents").iterdir()}
-    piece.path.unlink()
+    CLIPS.paths[piece.clip_id].unlink()
     with pytest.raises(DamagedClips):
         join([piece], tmp_path, format=suffix)
     assert {path: path.read_bytes() for path in (tmp_path / "documents").iterdir()} == before
@@ -303,7 +345,7 @@ def test_an_interruption_leaves_nothing(make_piece: MakePiece, tmp_path: Path) -
             yield piece
 
     with pytest.raises(KeyboardInterrupt):
-        stitch("book", pieces, tmp_path / "documents", StitchingSettings(), tmp_path)
+        stitch("book", pieces, files(tmp_path), StitchingSettings())
     assert files_in(tmp_path / "documents") == []
 
 
@@ -326,7 +368,7 @@ def test_pieces_that_change_between_passes_are_refused(make_piece: MakePiece, tm
     passes = iter([2, 2, 1])
     piece = make_piece(0, noise(10, 0))
     with pytest.raises(RuntimeError, match="frames where"):
-        stitch("book", lambda: iter([piece] * next(passes)), tmp_path / "documents", StitchingSettings(), tmp_path)
+        stitch("book", lambda: iter([piece] * next(passes)), files(tmp_path), StitchingSettings())
     assert files_in(tmp_path / "documents") == []
 
 
@@ -341,7 +383,7 @@ def test_memory_does_not_grow_with_the_document(make_piece: MakePiece, tmp_path:
         gc.collect()
         tracemalloc.start()
         try:
-            joined = stitch("book", pieces, tmp_path / "documents", StitchingSettings(gap_ms=1), tmp_path)
+            joined = stitch("book", pieces, files(tmp_path), StitchingSettings(gap_ms=1))
             assert joined.chunks == chunks
             return tracemalloc.get_traced_memory()[1]
         finally:

@@ -24,6 +24,7 @@ from cluster_tts.job import (
 )
 from cluster_tts.limiter.gates import OpenGate
 from cluster_tts.model import Clip, News, Outcome, Receipt, Status, Told, Utterance, Want, WireFormat
+from cluster_tts.storage import LocalFolder
 from cluster_tts.synthesis import Synthesis
 from tests.simulated import now, simulate
 
@@ -100,7 +101,7 @@ def page(target: Path) -> None:
 
 @pytest.fixture
 def clips(tmp_path: Path) -> Clips:
-    return Clips(tmp_path / "clips", "wav")
+    return Clips(LocalFolder(tmp_path / "clips"), "wav")
 
 
 def make(
@@ -138,7 +139,7 @@ def test_a_clip_that_is_there_is_found_and_nobody_is_asked(clips: Clips) -> None
 
 def test_a_damaged_clip_on_disk_is_spoken_again(clips: Clips) -> None:
     make(clips, Scripted(good))
-    clips.path(CLIP.id).write_bytes(clips.path(CLIP.id).read_bytes()[:500])
+    Path(clips.address(CLIP.id)).write_bytes(Path(clips.address(CLIP.id)).read_bytes()[:500])
     assert [outcome.status for outcome in make(clips, Scripted(good))] == [Status.SPOKEN]
 
 
@@ -325,7 +326,7 @@ def test_audio_that_cannot_be_speech_of_the_text_is_never_a_clip(
     outcomes = make(clips, Scripted(bad, bad), retry=RetrySettings(max_attempts=2))
     assert [outcome.error_kind for outcome in outcomes] == [kind, kind]
     assert not clips.listing()
-    assert not list(clips.folder.rglob("*.part")), "nothing is left lying about"
+    assert not list(Path(str(clips.folder)).rglob("*.part")), "nothing is left lying about"
 
 
 def test_length_is_not_judged_where_told_not_to(clips: Clips) -> None:
@@ -394,6 +395,6 @@ def test_a_job_error_stops_everything(clips: Clips) -> None:
 
 
 def test_a_disk_that_cannot_be_written_stops_the_run_and_can_be_continued(clips: Clips, tmp_path: Path) -> None:
-    clips.folder.write_text("a file where the folder should be")
+    Path(str(clips.folder)).write_text("a file where the folder should be")
     with pytest.raises(Interrupted, match="cannot write clips to"):
         make(clips, Scripted(good))

@@ -12,6 +12,7 @@ from cluster_tts.clips import Clips
 from cluster_tts.job import Job, ProviderSettings
 from cluster_tts.limiter.gates import OpenGate
 from cluster_tts.model import Clip, Outcome, Receipt, Status, Utterance
+from cluster_tts.storage import LocalFolder
 from cluster_tts.synthesis import Synthesis
 from cluster_tts.timeouts import ENOUGH, Timeouts
 from tests.simulated import now, simulate
@@ -133,7 +134,7 @@ class Hanging:
 def test_a_request_that_hangs_is_asked_again_after_what_answers_take_not_after_the_longest_time(tmp_path: Path) -> None:
     async def main() -> list[Outcome]:
         job = Job(provider=ProviderSettings(name="tone", timeout_s=600.0))
-        synthesis = Synthesis(Hanging(), OpenGate(), Clips(tmp_path, "wav"), job, clock=now)
+        synthesis = Synthesis(Hanging(), OpenGate(), Clips(LocalFolder(tmp_path), "wav"), job, clock=now)
         texts = ["Thirty characters are enough. "] * ENOUGH + ["This text will hang, once only."]
         clips = [Clip(f"{number:032x}", text, "document", number) for number, text in enumerate(texts)]
         return [outcome for clip in clips async for outcome in synthesis.make(clip)]

@@ -17,6 +17,7 @@ from cluster_tts.limiter.limiter import Limiter
 from cluster_tts.model import Clip, Outcome, Purse, Receipt, Status, Utterance
 from cluster_tts.quota.limits import Limits
 from cluster_tts.quota.permits import Claim
+from cluster_tts.storage import LocalFolder
 from cluster_tts.synthesis import Synthesis
 from cluster_tts.task_queue import Ledger, Loans, Orders, TaskQueue
 from cluster_tts.worker import LEASE_S, Hire, Worker, claim_of, needs_limiter
@@ -174,7 +175,7 @@ def test_once_the_queue_is_closed_no_request_begins_and_the_one_that_has_left_is
         tell = Driver(tasks.queue)
         tell([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(clips)])
         gate = LimiterGate(Limiter(clock=clock), "a", Claim("run", Limits(in_flight=1), adaptive=False), "w")
-        synthesis = Synthesis(cast(Any, voice), gate, Clips(tmp_path, "wav"), Job())
+        synthesis = Synthesis(cast(Any, voice), gate, Clips(LocalFolder(tmp_path), "wav"), Job())
         working = asyncio.create_task(Worker("w", tasks, synthesis, 3).run())
         await asyncio.sleep(close_after_s)
         before = tell(close=True).outcomes
@@ -205,7 +206,7 @@ def test_when_the_account_refuses_no_request_begins_and_those_in_flight_are_fini
         queue = TaskQueue(LEASE_S, clock=clock)
         queue.exchange(Orders([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(9)]))
         gate = LimiterGate(Limiter(clock=clock), "a", Claim("run", Limits(in_flight=2), adaptive=False), "w")
-        synthesis = Synthesis(cast(Any, voice), gate, Clips(tmp_path, "wav"), Job())
+        synthesis = Synthesis(cast(Any, voice), gate, Clips(LocalFolder(tmp_path), "wav"), Job())
         with pytest.raises(AccountRefused, match="no credit left"):
             await Worker("w", Tasks(queue), synthesis, 4).run()
         ledger = queue.exchange()
@@ -230,7 +231,7 @@ def test_an_empty_purse_ends_the_worker_once_what_was_asked_is_reported(tmp_path
         queue.exchange(Orders([Clip(f"{n:032x}", "Thirty characters are enough. ", "d", n) for n in range(9)]))
         claim = Claim("run", Limits(in_flight=9), purse=Purse(characters=100))
         gate = LimiterGate(Limiter(clock=clock), "a", claim, "w")
-        synthesis = Synthesis(cast(Any, voice), gate, Clips(tmp_path, "wav"), Job())
+        synthesis = Synthesis(cast(Any, voice), gate, Clips(LocalFolder(tmp_path), "wav"), Job())
         with pytest.raises(AccountRefused, match=r"budget is used up: 10 characters are left of quota\.budget_char"):
             await Worker("w", Tasks(queue), synthesis, 4).run()
         ledger = queue.exchange()

@@ -83,11 +83,16 @@ def test_a_local_log_is_appended_to_at_once(tmp_path: Path) -> None:
 
 
 def test_what_a_kill_left_half_written_is_swept_from_the_manifest_and_the_documents(tmp_path: Path) -> None:
-    for name in "manifest/outcomes/.part-0-r.parquet.ab.part", "documents/.tmp.part/audio", "documents/d.wav":
+    for name in (
+        "clips/ab/.ab.wav.cd.part",
+        "manifest/outcomes/.part-0-r.parquet.ab.part",
+        "documents/.d.wav.ab.part",
+        "documents/d.wav",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"half")
         os.utime(tmp_path / name, (0, 0))  # long ago: what is younger may be another's, who has just lost OUT
-    sweep(LocalFolder(tmp_path))
+    sweep(Job(out=str(tmp_path)))
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["d.wav"]
 
 
