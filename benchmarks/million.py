@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from cluster_tts import config, documents
 from cluster_tts.clips import Clips
 from cluster_tts.job import Job
-from cluster_tts.manifest import DocumentRow, Manifest
+from cluster_tts.manifest import DocumentRow, Manifest, PlanReader
 from cluster_tts.model import Outcome, Sound, Status
 from cluster_tts.planning import make_plan
 from cluster_tts.storage import LocalFolder
@@ -110,9 +110,10 @@ def make(place: Place, chunks: int) -> None:
     manifest = Manifest(LocalFolder(place.out / "manifest"), "20260101T000000-made")
     plan = make_plan(job, documents.find([str(place.texts)]), manifest, manifest.plan_writer())
     clips = Clips.of(job)
+    reader = PlanReader()
     made = Path(clips.folder.address("made")).exists()
     for rows, (name, location) in enumerate(plan.locations.items()):
-        for number, planned in enumerate(location):
+        for number, planned in enumerate(reader.chunks(location)):
             manifest.add([Outcome(clip_id=planned.clip_id, document=name, chunk_index=planned.index, attempt=1,
                                   status=Status.SPOKEN, characters=len(planned.text), sound=SOUND, latency_s=0.2,
                                   billed_characters=len(planned.text), started_at=1e9, finished_at=1e9 + 0.2,
