@@ -6,6 +6,7 @@ first byte is sent, because an open stream that breaks publishes what it has whe
 """
 
 import errno
+import io
 import os
 import re
 import shutil
@@ -103,8 +104,12 @@ class BucketFolder:
             shutil.copyfileobj(stream, file, BLOCK_BYTES)
 
     def open(self, name: str) -> pa.NativeFile:
-        with self._asked(name) as (system, path):
-            return system.open_input_file(path)
+        return pa.PythonFile(_Ranged(self, name), mode="r")
+
+    def _read_at(self, name: str, start: int, size_bytes: int) -> bytes:
+        with self._asked(name) as (system, path), system.open_input_file(path) as file:
+            content: bytes = file.read_at(size_bytes, start)
+            return content
 
     def size(self, name: str) -> int | None:
         with self._asked(name) as (system, path):
@@ -167,6 +172,40 @@ class BucketFolder:
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
         return _s3(parts.netloc, self.query, endpoint, region), f"{parts.netloc}{parts.path}"
+
+
+class _Ranged(io.RawIOBase):
+    """A file that is read here and there. Each time is a request of its own, which can be made again."""
+
+    def __init__(self, folder: BucketFolder, name: str) -> None:
+        size_bytes = folder.size(name)
+        if size_bytes is None:
+            raise FileNotFoundError(errno.ENOENT, "it is not there", folder.address(name))
+        self._folder = folder
+        self._name = name
+        self._size_bytes = size_bytes
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size_bytes}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self._size_bytes - self._position)
+        wanted = left if size < 0 else min(size, left)
+        content = _again(lambda: self._folder._read_at(self._name, self._position, wanted)) if wanted else b""
+        self._position += len(content)
+        return content
 
 
 @cache
