@@ -6,15 +6,19 @@ checked, and two workers who make the same clip at once do no harm.
 
 import hashlib
 import json
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster_tts import storage
+from cluster_tts.errors import JobError
 from cluster_tts.job import Job, ProviderSettings
 from cluster_tts.storage import Folder
 
 ID_LENGTH = 32  # hex digits: 128 bits, so that two texts never meet in one name
+
+CLIP_ID = re.compile(r"\w[\w-]*", re.ASCII)  # it becomes part of a path
 
 
 def clip_id(settings: ProviderSettings, revision: str, text: str, before: str = "", after: str = "") -> str:
@@ -33,6 +37,8 @@ def clip_id(settings: ProviderSettings, revision: str, text: str, before: str = 
 
 def file_name(clip: str, suffix: str) -> str:
     """The name of a clip's file in its folder."""
+    if not CLIP_ID.fullmatch(clip):
+        raise JobError(f"{clip!r} is no clip: the manifest was not written by this program; use another OUT")
     return f"{clip[:2]}/{clip}.{suffix}"
 
 

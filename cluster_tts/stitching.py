@@ -108,6 +108,7 @@ def stitch(name: str, pieces: Callable[[], Iterator[Piece]], files: Files, setti
 
     Raises:
         DamagedClips: clips are not what the manifest says. It names all of them, and no file is left.
+        JobError: ``name`` leads out of the folder.
         OSError: the folder cannot be written, the disk is full. No file is left.
     """
     rate = output_rate(max(piece.sound.rate for piece in pieces()), settings)

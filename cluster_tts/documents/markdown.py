@@ -9,11 +9,13 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from cluster_tts.documents.text import SPEAKABLE, lines, unwrap
+from cluster_tts.errors import DocumentError
 from cluster_tts.model import Paragraph
 
 # Between "---" lines, if it begins like YAML: a scene break at the top of a story must not swallow it up to the next.
 FRONT_MATTER = re.compile(r"---[ \t]*\n(?:(?:#|[\w\"'][^\n:]*:).*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 ADDRESS = re.compile(r"\b(?:https?|ftp)://(?:[^\s/@]*@)?([\w.-]*\w)(?::\d+)?(?:[/?#](?:\S*[^\s.,;:!?()\[\]'\"])?)?")
+MOST_BYTES = 20_000_000  # a hundred novels
 LINE_BREAK_TAG = re.compile(r"<br\b", re.IGNORECASE)
 # "[^1]: " before a footnote, "[^1]" where it is called, "[x] " before a task.
 SILENT_MARK = re.compile(r"^\[\^[^\]\s]+\]:|\[\^[^\]\s]+\]|^\[[ xX]\]\s", re.MULTILINE)
@@ -25,7 +27,14 @@ def paragraphs(path: Path) -> Iterator[Paragraph]:
 
     A paragraph of signs is left out unless there are no others. The document is parsed whole, so unlike plain text
     it is held in memory.
+
+    Raises:
+        DocumentError: like ``lines``, or it is too large to be held.
     """
+    if path.stat().st_size > MOST_BYTES:
+        raise DocumentError(
+            f"'{path}' is larger than {MOST_BYTES:,} bytes, which are the most for Markdown: split it, or name it .txt"
+        )
     source = "\n".join(lines(path))
     front = FRONT_MATTER.match(source)
     texts = list(_texts(_parser().parse(source[front.end() :] if front else source)))

@@ -14,6 +14,7 @@ from cluster_tts.errors import DocumentError
 from cluster_tts.model import Paragraph
 
 LONGEST_WRAPPED_LINE = 120
+LONGEST_PARAGRAPH = 5_000_000  # characters, four days of speech: it is held whole, in 17 bytes of memory a character
 SAMPLE_BYTES = 256 * 1024
 BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -44,7 +45,7 @@ def paragraphs(path: Path) -> Iterator[Paragraph]:
     one by itself. A text of nothing but signs keeps them, for the voice to refuse.
     """
     silent = True
-    for block in _blocks(lines(path)):
+    for block in _blocks(lines(path), path):
         silent = False
         yield Paragraph(unwrap(block))
     if silent:
@@ -55,15 +56,24 @@ def lines(path: Path) -> Iterator[str]:
     """The lines of the file at ``path``, decoded, without invisible characters; a page break is a blank line.
 
     Raises:
-        DocumentError: the file is not text, or in no encoding that can be told.
+        DocumentError: the file is not text, in no encoding that can be told, or has a line without an end.
     """
     encoding = _encoding(path)
     try:
         with path.open(encoding=encoding) as file:
-            for line in file:
+            while line := file.readline(LONGEST_PARAGRAPH + 1):
+                if len(line) > LONGEST_PARAGRAPH:
+                    raise endless(path, "line")
                 yield from PAGE_OR_PARAGRAPH_END.sub("\n\n", DROPPED.sub("", line)).splitlines()
     except UnicodeDecodeError as error:
         raise DocumentError(f"'{path}' is not {encoding} to its end ({error.reason}): save it as UTF-8") from None
+
+
+def endless(path: Path, what: str) -> DocumentError:
+    """The refusal of what would fill the memory."""
+    return DocumentError(
+        f"'{path}' has a {what} of more than {LONGEST_PARAGRAPH:,} characters: it is no text, or needs blank lines"
+    )
 
 
 def unwrap(wrapped: Iterable[str]) -> str:
@@ -83,17 +93,21 @@ def _between(left: str, right: str) -> str:
     return "" if hyphenated or unspaced or left.endswith(SOFT_HYPHEN) else " "
 
 
-def _blocks(of_lines: Iterable[str]) -> Iterator[list[str]]:
+def _blocks(of_lines: Iterable[str], path: Path) -> Iterator[list[str]]:
     block: list[str] = []
+    characters = 0
     for line in of_lines:
         wrapped = len(line.strip()) <= LONGEST_WRAPPED_LINE
         speakable = SPEAKABLE.search(line)
         if wrapped and speakable:
             block.append(line)
+            characters += len(line)
+            if characters > LONGEST_PARAGRAPH:
+                raise endless(path, "paragraph")
             continue
         if block:
             yield block
-            block = []
+            block, characters = [], 0
         if speakable:
             yield [line]
     if block:

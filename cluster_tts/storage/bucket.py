@@ -24,6 +24,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from cluster_tts import scratch
+from cluster_tts.storage.names import inside
 from cluster_tts.storage.folder import Entry
 
 MOST_ATTEMPTS = 8  # the SDK's own, with pauses of up to 20 s: throttling, server errors, broken connections
@@ -55,13 +56,13 @@ class BucketFolder:
         return f"{self.root}?{self.query}" if self.query else self.root
 
     def __truediv__(self, name: str) -> "BucketFolder":
-        return BucketFolder(f"{self.root}/{name}", self.query)
+        return BucketFolder(f"{self.root}/{inside(name, self)}", self.query)
 
     def absolute(self) -> "BucketFolder":
         return self
 
     def address(self, name: str) -> str:
-        return f"{self.root}/{name}"
+        return f"{self.root}/{inside(name, self)}"
 
     def read(self, name: str) -> bytes:
         return _again(lambda: self._read(name))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cluster_tts.limiter.liveness import Process
 from cluster_tts.storage.folder import Entry
+from cluster_tts.storage.names import inside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,16 +34,19 @@ class LocalFolder:
         return str(self.path)
 
     def __truediv__(self, name: str) -> "LocalFolder":
-        return LocalFolder(self.path / name)
+        return LocalFolder(self._at(name))
+
+    def _at(self, name: str) -> Path:
+        return self.path / inside(name, self.path)
 
     def absolute(self) -> "LocalFolder":
         return LocalFolder(self.path.absolute())
 
     def address(self, name: str) -> str:
-        return str(self.path / name)
+        return str(self._at(name))
 
     def read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
+        return self._at(name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
         with self.new(name) as path:
@@ -51,7 +55,7 @@ class LocalFolder:
 
     @contextmanager
     def new(self, name: str) -> Iterator[Path]:
-        final = self.path / name
+        final = self._at(name)
         final.parent.mkdir(parents=True, exist_ok=True)
         path = final.with_name(f".{final.name}.{_writer(os.getpid())}.{uuid.uuid4().hex[:8]}{PART}")
         try:
@@ -60,27 +64,27 @@ class LocalFolder:
             path.unlink(missing_ok=True)
 
     def publish(self, path: Path, name: str) -> None:
-        path.replace(self.path / name)
+        path.replace(self._at(name))
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
-        yield self.path / name
+        yield self._at(name)
 
     def open(self, name: str) -> "pa.NativeFile":
         import pyarrow as pa
 
-        return pa.OSFile(os.fspath(self.path / name))
+        return pa.OSFile(os.fspath(self._at(name)))
 
     def size(self, name: str) -> int | None:
         with suppress(FileNotFoundError, NotADirectoryError):
-            return (self.path / name).stat().st_size
+            return self._at(name).stat().st_size
         return None
 
     def remove(self, name: str) -> None:
-        (self.path / name).unlink(missing_ok=True)
+        self._at(name).unlink(missing_ok=True)
 
     def files(self, below: str = "") -> Iterator[Entry]:
-        for entry, name in _walk(self.path / below, f"{below}/" if below else ""):
+        for entry, name in _walk(self._at(below), f"{below}/" if below else ""):
             if not name.startswith(".") and "/." not in name:
                 with suppress(FileNotFoundError):  # another run may remove it meanwhile
                     status = entry.stat()

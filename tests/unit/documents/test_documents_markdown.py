@@ -5,7 +5,9 @@ from textwrap import dedent
 
 import pytest
 
+from cluster_tts.documents import markdown
 from cluster_tts.documents.markdown import paragraphs
+from cluster_tts.errors import DocumentError
 
 
 @pytest.fixture
@@ -118,3 +120,10 @@ def test_a_scene_break_at_the_top_is_no_front_matter(path: Path) -> None:
 def test_paragraphs_of_signs_are_left_out_unless_there_are_no_others(path: Path) -> None:
     assert spoken(path, "Word.\n\n· · ·\n\nMore.") == ["Word.", "More."]
     assert spoken(path, "· · ·") == ["· · ·"]
+
+
+def test_what_is_too_large_to_be_held_is_refused_unread(tmp_path: Path) -> None:
+    with (path := tmp_path / "a.md").open("wb") as file:
+        file.truncate(5 * 2**30)
+    with pytest.raises(DocumentError, match=r"larger than 20,000,000 bytes.*split it"):
+        list(markdown.paragraphs(path))
