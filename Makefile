@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-unit test-ray check bench bench-quota bench-ancestors chaos million soak clean
+.PHONY: demo test test-unit test-ray check bench bench-quota bench-ancestors chaos million soak fuzz clean
 
 demo: $(STAMP)          ## speak the sample documents on Ray with the embedded voice
 	$(BIN)/cluster-tts run samples --out out/demo
@@ -46,6 +46,9 @@ million: $(STAMP)       ## a million finished chunks: time and memory to plan on
 
 soak: $(STAMP)          ## 20,000 chunks on Ray: nothing grows, twice the chunks take twice the time; 5 to 12 minutes
 	$(BIN)/python benchmarks/soak.py
+
+fuzz: $(STAMP)          ## 10,000 mutated inputs: no traceback, no hang, no write outside OUT; 3 minutes
+	$(BIN)/python benchmarks/fuzz.py 2> /dev/null
 
 $(STAMP): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' here; give another by 'make PYTHON=python3.12 ...'"; exit 1; }

@@ -157,7 +157,7 @@ class BucketFolder:
         """The file system and the path in it; what it raises has a number, one line, and the file's URL."""
         try:
             system, top = self._system()
-            yield system, f"{top}/{name}" if name else top
+            yield system, f"{top}/{inside(name, self)}" if name else top
         except FileNotFoundError:
             raise FileNotFoundError(errno.ENOENT, "it is not there", self.address(name)) from None
         except (OSError, pa.ArrowInvalid) as error:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cluster_tts import storage
 from cluster_tts.manifest import Manifest
 from cluster_tts.manifest.schemas import OUTCOMES, PLAN
 
@@ -45,7 +46,7 @@ def renamed(out: Path, change: Callable[[dict[str, list[object]]], None]) -> Non
 
 @pytest.mark.parametrize("name", ["../x", "../../../x", "/tmp/cluster-tts-hostile/x", "a/../../x"])
 def test_a_document_cannot_climb_out_of_out(cluster_tts: ClusterTts, out: Path, name: str) -> None:
-    manifest = Manifest(out / "manifest")
+    manifest = Manifest(storage.at(str(out / "manifest")))
     rows = [replace(row, document=name, path=f"documents/{name}.wav") for row in manifest.documents().values()]
     manifest.write_documents(rows)
     renamed(out, lambda columns: columns.update(document=[name] * len(columns["document"])))

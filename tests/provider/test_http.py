@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import traceback
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -524,3 +526,43 @@ async def test_a_proxy_may_tell_in_a_header_which_of_its_limits_it_was(
     failed = await failure(server, tmp_path)
     await server.aclose()
     assert failed.kind == kind
+
+
+# What a malicious server may try
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_file_that_is_redirected_to_the_base_url_or_anywhere_is_fetched_without_the_key(
+    recorder: Recorder, elsewhere: Recorder, opened: Opened, tmp_path: Path, status: int
+) -> None:
+    elsewhere.answer = saying(b"", status, headers={"Location": f"{recorder.url}/there"})
+    assert await fetched(opened(recorder.url), tmp_path / "body", Call("GET", f"{elsewhere.url}/f")) == b"RIFF audio"
+    for request in recorder.requests + elsewhere.requests:
+        assert not {"Authorization", "X-Secret"} & set(request.headers)
+
+
+async def test_a_compressed_bomb_is_counted_as_it_unfolds(opened: Opened, tmp_path: Path) -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(200)) + packer.flush()
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+    tracemalloc.start()
+    try:
+        async with talking(after_the_request(head, bomb)) as host:
+            error = await failure(opened(f"http://{host}"), tmp_path, most_bytes=1_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert (type(error), error.kind) == (RetryLater, "too_large")
+
+
+async def test_headers_without_an_end_break_the_connection_in_time(opened: Opened, tmp_path: Path) -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(1_000_000):
+            writer.write(b"X-%d: %s\r\n" % (number, b"x" * 1_000))
+            await writer.drain()
+
+    async with talking(flood) as host, asyncio.timeout(20):
+        error = await failure(opened(f"http://{host}"), tmp_path)
+    assert (type(error), error.kind) == (RetryLater, "reset")
