@@ -16,7 +16,7 @@ import mutations
 import numpy as np
 import soundfile as sf
 
-from cluster_tts import commands, config, keys
+from cluster_tts import afterwards, commands, config, keys
 from cluster_tts.checking import believe
 from cluster_tts.chunking import chunk
 from cluster_tts.documents import read
@@ -272,8 +272,8 @@ class Outs:
         victim.write_bytes(self.last)
         job, refused = self._job(out), None
         for step in (
-            lambda: commands.status_of(out), lambda: commands.plan_job(job, [str(self._source)]),
-            lambda: commands.stitch_out(out, []), lambda: commands.report_out(out),
+            lambda: afterwards.status_of(str(out)), lambda: commands.plan_job(job, [str(self._source)]),
+            lambda: afterwards.stitch_out(str(out), []), lambda: afterwards.report_out(str(out)),
             lambda: asyncio.run(commands.run_job(job, [str(self._source)], asyncio.Event())),
         ):  # fmt: skip
             try:

@@ -29,6 +29,10 @@ NO_TEXT, NOT_BARE = ("", "null", "~"), ("'", '"', "[", "{")
 TABLES = {"catalogue.models", "catalogue.plans", "catalogue.plans.*.groups", "catalogue.classes"}
 FREE = {"provider.options", "provider.inputs", "catalogue.models.*.inputs"}  # whose content is the provider's
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+PROVIDER_NAME = re.compile(r"\w[\w-]{0,63}", re.ASCII)  # that has a file of its own: it becomes part of a path
+UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, ValueError, OverflowError, RecursionError)  # UnicodeError is one
+
 
 def conf_dir() -> Path:
     """The folder of YAML files: inside the installed package, or beside it in a checkout."""
@@ -89,7 +93,8 @@ def _provider_name(given: Sequence[tuple[DictConfig, str]]) -> str:
 def _published(provider: str) -> DictConfig:
     """The settings as they come with the package, for the caller to change; ``provider``'s own among them."""
     paths = [conf_dir() / "default.yaml"]
-    if (of_provider := conf_dir() / "provider" / f"{provider}.yaml").is_file():
+    of_provider = conf_dir() / "provider" / f"{provider}.yaml"
+    if PROVIDER_NAME.fullmatch(provider) and of_provider.is_file():
         paths.append(of_provider)
     return deepcopy(_read_published(*((path, path.stat().st_mtime_ns) for path in paths)))
 
@@ -145,6 +150,8 @@ def _merge(config: DictConfig, layer: DictConfig, origin: str) -> set[str]:
         _check(setting, origin)
     try:
         OmegaConf.unsafe_merge(config, deepcopy(layer))  # unsafe for what is laid over: it cannot be used again
+    except OverflowError as error:
+        raise JobError(f"a number {origin} cannot be read ({error}): make it smaller") from None
     except OmegaConfBaseException as error:
         culprit = settings.get(re.sub(r"\[\d+\]$", "", str(error.full_key)))
         if culprit is None:
@@ -164,8 +171,24 @@ def _check(setting: _Setting, origin: str) -> None:
         )
     if kind in SECTIONS and not (isinstance(node, DictConfig) and not node._is_none()):
         raise JobError(f"'{key}' {origin} is {_shown(node)}: {_wanted(kind, key)}")
+    if key != "out" and not _is_utf8(node):  # of which more is said where it is checked
+        raise JobError(f"'{key}' {origin} is {_shown(node)}: it holds what is no UTF-8, write it again")
     if kind in TEXTS and isinstance(node._value(), bool):
         raise JobError(f"'{key}' {origin}: YAML takes yes, no, on and off for truth values; put it in quotes")
+
+
+def _is_utf8(node: Any) -> bool:
+    """Whether every text in ``node`` can be written down; lone surrogates cannot."""
+    value = OmegaConf.to_container(node) if OmegaConf.is_config(node) else node._value()
+    return not any(SURROGATE.search(text) for text in _texts_in(value))
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in (*value, *value.values()) if isinstance(value, dict) else value:
+            yield from _texts_in(each)
 
 
 def _refused(error: OmegaConfBaseException) -> JobError:
@@ -178,7 +201,7 @@ def _hint(key: str, kind: str) -> str:
     if "*" in section:
         if section in SECTIONS:
             return nearest(name, [known.removeprefix(f"{section}.") for known in _keys_of(section)])
-        table = max((table for table in TABLES if kind.startswith(f"{table}.*.")), key=len)
+        table = max((table for table in TABLES if kind.startswith(f"{table}.*.")), key=len, default=section)
         return f"a name with a dot in it goes into brackets, as in {table}[sonic-3.5]"
     whole = [known for known in ALL_KEYS if known.endswith(f".{key}")]
     return f"did you mean {' or '.join(whole)}?" if whole else nearest(key, ALL_KEYS)
@@ -217,7 +240,7 @@ def _read_yaml(path: Path) -> DictConfig:
     except OSError as error:
         reason = error.strerror or error
         raise JobError(f"cannot read the configuration file '{path}' ({reason}): check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
+    except UNREADABLE as error:
         raise JobError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, DictConfig):
         raise JobError(f"'{path}' is a list: settings are written as 'key: value' lines")
@@ -246,7 +269,7 @@ def _dotted(text: str) -> DictConfig:
             OmegaConf.update(layer, key, value)  # as it stands: YAML would make 83 of 0123, and 750 of 12:30
             return _literal(layer)
         return _literal(OmegaConf.from_dotlist([text]))
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
+    except UNREADABLE as error:
         raise JobError(f"cannot read '{text}' as key=value: {' '.join(str(error).split())}") from None
 
 

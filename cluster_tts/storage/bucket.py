@@ -24,8 +24,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 from cluster_tts import scratch
-from cluster_tts.storage.names import inside
 from cluster_tts.storage.folder import Entry
+from cluster_tts.storage.names import inside
 
 MOST_ATTEMPTS = 8  # the SDK's own, with pauses of up to 20 s: throttling, server errors, broken connections
 CONNECT_S, REQUEST_S = 5.0, 60.0

@@ -439,3 +439,24 @@ def test_what_is_loaded_is_plain_and_frozen() -> None:
     assert type(job.check.characters_per_second) is list
     with pytest.raises(dataclasses.FrozenInstanceError):
         job.out = "elsewhere"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        f"provider.name={'n' * 300}", "provider.name=../default", "provider.voice=\udc80", f"quota.share={'9' * 400}",
+        f"provider.options={'[' * 5000}", "catalogue.plans.x=1", 'provider.options={a: "\udcff"}', "voices[a].b=1",
+    ],
+)  # fmt: skip
+def test_what_mutation_has_found_is_refused_in_words_or_taken(given: str) -> None:
+    try:
+        to_yaml(load((), [given], {}))
+    except JobError as error:
+        assert str(error)
+
+
+def test_a_provider_is_not_looked_for_outside_the_folder_of_providers(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Path] = []
+    monkeypatch.setattr(Path, "is_file", lambda path: bool(looked.append(path)))
+    load((), ["provider.name=../job/x"], {})
+    assert not [path for path in looked if ".." in path.parts]

@@ -1,4 +1,4 @@
-"""Mutated inputs, a few of each kind: only errors in words, in time, and nothing written outside. `make fuzz` has 10,000."""
+"""Mutated inputs, a few of each kind: errors in words only, nothing written outside. `make fuzz` has 10,000."""
 
 import sys
 from collections.abc import Iterator

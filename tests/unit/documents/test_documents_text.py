@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_tts.documents import read
-from cluster_tts.documents import text
+from cluster_tts.documents import read, text
 from cluster_tts.documents.text import lines, paragraphs, unwrap
 from cluster_tts.errors import DocumentError
 from cluster_tts.model import Document
