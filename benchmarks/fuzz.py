@@ -60,7 +60,7 @@ class Hang(BaseException):
 def fuzz(kind: str, numbers: range, seed: int, keep: Path) -> Tally:
     """Try the inputs ``numbers`` of ``kind``."""
     refused, findings, start = 0, [], time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder, surroundings(Path(folder)) as place:
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder, surroundings(Path(folder)) as place:  # noqa: SIM117
         with targets.opened(kind, place.parent / "seeds") as target:
             for number in numbers:
                 what, was_refused = _tried(target, Random(f"{seed} {kind} {number}"), place)
@@ -74,7 +74,7 @@ def fuzz(kind: str, numbers: range, seed: int, keep: Path) -> Tally:
 
 @contextlib.contextmanager
 def surroundings(folder: Path) -> Iterator[Path]:
-    """A place to work in inside a folder that must stay as it is; state and temporary files are below ``folder`` too."""
+    """A place to work in inside a folder that must stay as it is; state is kept below it too."""
     place, before = folder / "sentinel" / "deep" / "place", Path.cwd()
     place.mkdir(parents=True)
     (folder / "seeds").mkdir()
@@ -121,7 +121,7 @@ def _tried(target: "targets.Target", random: Random, place: Path) -> tuple[str, 
         refused = True
         if not str(error).strip():
             what = f"{type(error).__name__} without a word"
-    except (Exception, Hang):
+    except (Exception, Hang):  # noqa: BLE001 - whatever it is, it is what is looked for
         what = traceback.format_exc()
     finally:
         faulthandler.cancel_dump_traceback_later()
@@ -180,9 +180,7 @@ def main() -> int:
     for finding in (finding for tally in tallies for finding in tally.findings[:5]):
         print(f"\n{finding.command}\n{finding.what.strip()[-1500:]}")
     inputs, found = sum(tally.inputs for tally in tallies), sum(len(tally.findings) for tally in tallies)
-    print(
-        f"\n{inputs} inputs in {time.perf_counter() - start:.0f} s, largest memory {_peak_mb():.0f} MB, {found} findings"
-    )
+    print(f"\n{inputs} inputs in {time.perf_counter() - start:.0f} s, at most {_peak_mb():.0f} MB, {found} findings")
     return 1 if found else 0
 
 

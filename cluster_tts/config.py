@@ -171,7 +171,7 @@ def _check(setting: _Setting, origin: str) -> None:
         )
     if kind in SECTIONS and not (isinstance(node, DictConfig) and not node._is_none()):
         raise JobError(f"'{key}' {origin} is {_shown(node)}: {_wanted(kind, key)}")
-    if key != "out" and not _is_utf8(node):  # of which more is said where it is checked
+    if SURROGATE.search(key) or (key != "out" and not _is_utf8(node)):  # of which more is said where it is checked
         raise JobError(f"'{key}' {origin} is {_shown(node)}: it holds what is no UTF-8, write it again")
     if kind in TEXTS and isinstance(node._value(), bool):
         raise JobError(f"'{key}' {origin}: YAML takes yes, no, on and off for truth values; put it in quotes")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_tts.documents import read, text
+from cluster_tts.documents import read
 from cluster_tts.documents.text import lines, paragraphs, unwrap
 from cluster_tts.errors import DocumentError
 from cluster_tts.model import Document
@@ -212,27 +212,27 @@ def test_a_document_of_code_and_pictures_without_words_is_refused(tmp_path: Path
 def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text, "LONGEST_PARAGRAPH", 1_000)
+    monkeypatch.setattr(reader, "LONGEST_PARAGRAPH", 1_000)
     (path := tmp_path / "a.txt").write_text("word " * 200)
-    assert len(list(text.paragraphs(path))) == 1
+    assert len(list(paragraphs(path))) == 1
     path.write_text("word " * 200 + "w")
     with pytest.raises(DocumentError, match=r"a line of more than 1,000 characters"):
-        list(text.paragraphs(path))
+        list(paragraphs(path))
 
 
 def test_a_paragraph_without_an_end_is_refused_and_many_short_ones_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text, "LONGEST_PARAGRAPH", 1_000)
+    monkeypatch.setattr(reader, "LONGEST_PARAGRAPH", 1_000)
     (path := tmp_path / "a.txt").write_text("A line.\n\n" * 500)
-    assert len(list(text.paragraphs(path))) == 500
+    assert len(list(paragraphs(path))) == 500
     path.write_text("A line.\n" * 500)
     with pytest.raises(DocumentError, match=r"a paragraph of more than 1,000 characters"):
-        list(text.paragraphs(path))
+        list(paragraphs(path))
 
 
 def test_a_sparse_file_of_five_gigabytes_is_refused_by_its_head(tmp_path: Path) -> None:
     with (path := tmp_path / "a.txt").open("wb") as file:
         file.truncate(5 * 2**30)
     with pytest.raises(DocumentError, match="looks binary"):
-        list(text.paragraphs(path))
+        list(paragraphs(path))
