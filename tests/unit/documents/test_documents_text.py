@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_tts.documents import read
+from cluster_tts.documents import text as reader
 from cluster_tts.documents.text import lines, paragraphs, unwrap
 from cluster_tts.errors import DocumentError
 from cluster_tts.model import Document
