@@ -47,7 +47,7 @@ million: $(STAMP)       ## a million finished chunks: time and memory to plan on
 soak: $(STAMP)          ## 20,000 chunks on Ray: nothing grows, twice the chunks take twice the time; 5 to 12 minutes
 	$(BIN)/python benchmarks/soak.py
 
-fuzz: $(STAMP)          ## 10,000 mutated inputs: no traceback, no hang, no write outside OUT; 3 minutes
+fuzz: $(STAMP)          ## 10,000 mutated inputs: no traceback, no hang, no write outside OUT; 5 to 10 minutes
 	$(BIN)/python benchmarks/fuzz.py 2> /dev/null
 
 $(STAMP): pyproject.toml
