@@ -16,10 +16,9 @@ TAIL_ROUNDS = 3
 """So many rounds of clips before the end the longest go first. Simulated (tests/unit/test_task_queue.py): fewer leave
 places idle while a long clip that was begun late ends; more gains next to nothing, and documents are finished later."""
 SUSPECT = 2
-"""Workers that died with a clip: from so many on it is lent alone. Machines fail by themselves, and dozens of clips are
-held at once: were one death enough, each of them would wait for a worker of its own."""
+"""Workers that died with a clip: from so many on it is lent alone. Were one enough, dozens would wait to be."""
 ROLL_S = 15.0
-"""So long a queue that takes another's place waits for workers to say what they hold; they ask every second."""
+"""So long a queue in another's place waits for workers to say what they hold; they ask every second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +85,8 @@ class TaskQueue:
     second on it is lent alone, so that only the clip that kills is ever convicted; while it is first in line nobody is
     lent more until a worker has become empty for it.
 
-    It may die and be replaced by an empty one: the driver notices by the ``name`` and tells the new one, by ``resume``,
-    what it knows. Until then nobody is lent anything. Outcomes are numbered by worker, and kept by it until they are
-    the driver's, so that none is lost and none counts twice.
+    It may die: the driver notices by the ``name`` that another has taken its place, and tells it by ``resume`` what it
+    knows. Outcomes are numbered by worker, and kept by it until they are the driver's: none is lost or counted twice.
     """
 
     def __init__(self, lease_s: float = 60.0, max_deaths: int = 5, clock: Callable[[], float] = time.monotonic) -> None:
@@ -100,6 +98,7 @@ class TaskQueue:
         self._lent: dict[str, _Loan] = {}
         self._known: set[str] = set()
         self._deaths: dict[str, int] = {}
+        self._buried: set[str] = set()  # workers that are known to be dead
         self._outcomes: list[tuple[str, int, Outcome]] = []  # with whose, and its how-manieth, until the driver has it
         self._told: dict[str, int] = {}  # how many outcomes of each worker were heard,
         self._had: dict[str, int] = {}  # and how many are the driver's
@@ -162,6 +161,8 @@ class TaskQueue:
         heard already is passed over; where some were not heard, nothing is taken, and the answer says from which on
         they are to be told again. What it holds is renewed; what was lent to it and it does not hold comes back.
         """
+        if worker in self._buried:  # a call that it made before it died
+            holding, want = (), 0
         told = self._told.get(worker, 0)
         first = told if first is None else first
         if not self._is_open:
@@ -204,8 +205,9 @@ class TaskQueue:
         self._lent[clip.id] = _Loan(clip, order, worker, self._clock() + self._lease_s)
 
     def _adopt(self, worker: str, holding: Collection[str]) -> None:
-        """Take note of what a worker holds and this queue did not lend it, or believed to have got back."""
-        held = {clip_id for clip_id in holding if clip_id in self._known and clip_id not in self._lent}
+        """Note what a worker holds although this queue did not lend it, or believed to have got it back; but not what
+        somebody has died with, which may only be held where nothing else is."""
+        held = {each for each in holding if each in self._known and not (each in self._lent or each in self._deaths)}
         for order, clip in [entry for entry in self._waiting if entry[1].id in held] if held else ():
             self._take_out(clip.id)
             self._lend_to(worker, clip, order)
@@ -269,6 +271,7 @@ class TaskQueue:
 
         With ``blame`` the clips count as those that may have killed it; one that took too many with it is given up.
         """
+        self._buried.add(worker)
         self._roll.discard(worker)
         for loan in [loan for loan in self._lent.values() if loan.worker == worker]:
             deaths = self._deaths.get(loan.clip.id, 0)
