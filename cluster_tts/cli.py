@@ -172,8 +172,10 @@ def _answer() -> int:
     except CTTSError as error:
         return _told(_say_error(str(error)), error.exit_code if isinstance(error, JobError) else EXIT_USAGE)
     except Exception as error:  # noqa: BLE001 - a defect: one line for the person, the traceback for us
+        from cluster_tts import keys
+
         with NamedTemporaryFile("w", prefix="cluster-tts-", suffix=".txt", delete=False, encoding="utf-8") as file:
-            traceback.print_exc(file=file)
+            file.write(keys.redact(traceback.format_exc()))
         what = f"unexpected {type(error).__name__}: {error}; please report it together with '{file.name}'"
         return _told(_say_error(what), EXIT_UNEXPECTED)
 
@@ -199,8 +201,10 @@ class _Warnings(logging.Handler):
 
 
 def _say_error(message: str) -> str:
+    from cluster_tts import keys
     from cluster_tts.display import one_line
 
+    message = keys.redact(message)
     with suppress(OSError):
         sys.stderr.write(f"cluster-tts: {one_line(message)}\n")
     return message

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cluster_tts.catalogue import with_inputs, with_plan, without_published
 from cluster_tts.errors import JobError, nearest
 from cluster_tts.job import CatalogueSettings, Job, LimitFacts, ModelFacts, PlanFacts
-from cluster_tts.ranges import check_ranges
+from cluster_tts.ranges import check_ranges, is_utf8
 
 ENV_PREFIX = "CLUSTER_TTS_"
 ENV_OTHER = {"CLUSTER_TTS_STATE_DIR"}  # of this program, but no settings
@@ -29,7 +29,6 @@ NO_TEXT, NOT_BARE = ("", "null", "~"), ("'", '"', "[", "{")
 TABLES = {"catalogue.models", "catalogue.plans", "catalogue.plans.*.groups", "catalogue.classes"}
 FREE = {"provider.options", "provider.inputs", "catalogue.models.*.inputs"}  # whose content is the provider's
 
-SURROGATE = re.compile("[\ud800-\udfff]")
 PROVIDER_NAME = re.compile(r"\w[\w-]{0,63}", re.ASCII)  # that has a file of its own: it becomes part of a path
 UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, ValueError, OverflowError, RecursionError)  # UnicodeError is one
 
@@ -171,24 +170,11 @@ def _check(setting: _Setting, origin: str) -> None:
         )
     if kind in SECTIONS and not (isinstance(node, DictConfig) and not node._is_none()):
         raise JobError(f"'{key}' {origin} is {_shown(node)}: {_wanted(kind, key)}")
-    if SURROGATE.search(key) or (key != "out" and not _is_utf8(node)):  # of which more is said where it is checked
+    plain = OmegaConf.to_container(node) if OmegaConf.is_config(node) else node._value()
+    if not is_utf8(key) or (key != "out" and not is_utf8(plain)):  # of which more is said where it is checked
         raise JobError(f"'{key}' {origin} is {_shown(node)}: it holds what is no UTF-8, write it again")
     if kind in TEXTS and isinstance(node._value(), bool):
         raise JobError(f"'{key}' {origin}: YAML takes yes, no, on and off for truth values; put it in quotes")
-
-
-def _is_utf8(node: Any) -> bool:
-    """Whether every text in ``node`` can be written down; lone surrogates cannot."""
-    value = OmegaConf.to_container(node) if OmegaConf.is_config(node) else node._value()
-    return not any(SURROGATE.search(text) for text in _texts_in(value))
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for each in (*value, *value.values()) if isinstance(value, dict) else value:
-            yield from _texts_in(each)
 
 
 def _refused(error: OmegaConfBaseException) -> JobError:

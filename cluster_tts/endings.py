@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from cluster_tts import keys
 from cluster_tts.errors import EXIT_CONTINUE, EXIT_INCOMPLETE, EXIT_OK, EXIT_REFUSED, EXIT_UNEXPECTED, JobError
 from cluster_tts.job import Job
 from cluster_tts.manifest import DocumentRow
@@ -50,9 +51,9 @@ def ending(error: BaseException) -> tuple[str, int, str]:
     if isinstance(error, JobError):
         by_code = {EXIT_CONTINUE: "interrupted", EXIT_REFUSED: "refused"}
         status = by_code.get(error.exit_code, "failed")
-        return status, error.exit_code, str(error)
+        return status, error.exit_code, keys.redact(str(error))
     if isinstance(error, Exception):
-        return "failed", EXIT_UNEXPECTED, f"{type(error).__name__}: {error}"
+        return "failed", EXIT_UNEXPECTED, keys.redact(f"{type(error).__name__}: {error}")
     return "interrupted", EXIT_CONTINUE, "interrupted; run the same command again to continue"
 
 

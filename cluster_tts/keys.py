@@ -5,11 +5,13 @@ A key stands in the environment of the node that asks with it, or in a ``.env`` 
 and packed folders were all seen to leave it in Ray's memory or logs.
 """
 
+import base64
 import hashlib
 import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 
@@ -62,11 +64,18 @@ def hand_over(keys: Mapping[str, str]) -> None:
 
 
 def redact(text: str) -> str:
-    """``text`` without any key that this process holds: servers quote the key that they refuse."""
-    for key in sorted(_seen, key=len, reverse=True):  # one may begin like another
-        if len(key) >= LEAST_REDACTED:
-            text = text.replace(key, "***")
+    """``text`` without any key that this process holds, also as addresses and headers spell it: servers quote the key
+    that they refuse."""
+    keys = (key for key in _seen if len(key) >= LEAST_REDACTED)
+    for spelling in sorted({each for key in keys for each in _spellings(key)}, key=len, reverse=True):
+        text = text.replace(spelling, "***")  # the longer first: one may begin like another
     return text
+
+
+@cache
+def _spellings(key: str) -> frozenset[str]:
+    encoded = base64.b64encode(key.encode()).decode()
+    return frozenset({key, quote(key, safe=""), encoded, encoded.rstrip("="), repr(key)[1:-1]})
 
 
 def account(job: Job) -> str:

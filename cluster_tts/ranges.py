@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from cluster_tts.errors import JobError
 from cluster_tts.job import COUNTED_BY, DOCUMENT_FORMATS, ENGINES, LIMITS, UNITS, Job
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+
 LONGEST_GAP_MS = 60_000
 MOST_CONTEXT = 1_000  # characters
 MOST_PLACES = 1_000
@@ -137,3 +139,12 @@ def _values(part: Any, path: list[str], key: str = "") -> Iterator[tuple[str, An
             yield from _values(entry, path[1:], f"{key}.{name}")
     else:
         yield from _values(getattr(part, path[0]), path[1:], f"{key}.{path[0]}")
+
+
+def is_utf8(value: Any) -> bool:
+    """Whether every text in a value can be written down; lone surrogates, as bytes in file names become, cannot."""
+    if isinstance(value, dict):
+        return all(map(is_utf8, (*value, *value.values())))
+    if isinstance(value, list):
+        return all(map(is_utf8, value))
+    return not (isinstance(value, str) and SURROGATE.search(value))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cluster_tts import scratch
+from cluster_tts import keys, scratch
 from cluster_tts import storage as places
 from cluster_tts.clips import Clips
 from cluster_tts.errors import CTTSError, Interrupted, JobError
@@ -140,11 +140,18 @@ def log_file(out: Folder, verbose: bool, fence: Fence | None = None) -> Iterator
                 spool.bring()
 
 
+class _Redacted(logging.Formatter):
+    """Also of the traceback of a defect, whose error may quote anything."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return keys.redact(super().format(record))
+
+
 @contextmanager
 def _logged(path: Path, verbose: bool) -> Iterator[None]:
     logger = logging.getLogger("cluster_tts")
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)

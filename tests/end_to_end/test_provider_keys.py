@@ -1,5 +1,6 @@
 """Keys and credit: what a run without them says, what it keeps, and that a key is written nowhere."""
 
+import base64
 import json
 import os
 import secrets
@@ -10,10 +11,12 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
 
+from cluster_tts.limiter.state_file import state_folder
 from cluster_tts.manifest import Manifest
 from cluster_tts.storage import LocalFolder
 
@@ -71,6 +74,43 @@ def test_a_key_in_a_file_beside_the_command_is_enough(
     ended = cluster_tts("run", letter, *over(provider, plain[provider]), "engine=local")
     assert ended.exit_code == 0, ended.err
     assert KEYS[provider] not in os.environ
+
+
+LEAKY = """
+import base64, os
+from urllib.parse import quote
+from cluster_tts import keys
+from cluster_tts.providers.tone import Tone
+
+class Leaky(Tone):
+    async def speak(self, *arguments, **more):
+        key = keys.find("LEAKY_KEY")
+        told = f"{key} {quote(key, safe='')} {base64.b64encode(key.encode()).decode()} {key!r}"
+        raise (ValueError if os.environ["HOW"] == "defect" else OSError)(told)
+"""
+
+
+@pytest.mark.parametrize("how", ["defect", "storage"])
+def test_a_provider_that_quotes_the_key_in_what_it_raises_puts_it_nowhere(
+    cluster_tts: ClusterTts, letter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Neither plain, nor as an address or a header spells it: not in OUT, the state, temporary files, nor on screen."""
+    key = "sk/secret+key==of somebody"
+    (tmp_path / "leaky.py").write_text(LEAKY)
+    for name, value in (("LEAKY_KEY", key), ("HOW", how), ("TMPDIR", str(tmp_path)), ("PYTHONPATH", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    ended = cluster_tts(
+        "run", letter, "provider.name=leaky:Leaky", "provider.api_key_env=LEAKY_KEY", "engine=local", "-v", "--json",
+        "retry.max_attempts=1",
+    )  # fmt: skip
+    assert ended.exit_code in (1, 3, 75)
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != "leaky.py"]
+    written += [path.read_bytes() for path in state_folder().rglob("*") if path.is_file()]
+    assert len(written) > 5
+    everything = b"".join([*written, ended.err.encode(), ended.out.encode()])
+    for spelling in (key, quote(key, safe=""), base64.b64encode(key.encode()).decode(), repr(key)[1:-1]):
+        assert spelling.encode() not in everything
+    assert b"***" in everything
 
 
 @pytest.fixture(scope="module")
