@@ -1,16 +1,16 @@
 """One case: a run of 200 chunks over an emulator of its own, somebody killed in it, and the same command until it is
 whole."""
 
-import os
 import random
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import chaos_figures as figures
 import chaos_left as left
@@ -19,14 +19,13 @@ import chaos_s3 as s3
 import chaos_victims as victims
 from chaos_figures import Kill, Told
 from chaos_places import TOLD, Place, emulator_at, write_texts
+from chaos_watch import Watch
 from quota_runs import Emulator, environment
 
 from cluster_tts.emulator.log import MOST_TEXT
 
 MOST_STARTS = 5
 START_S = 150.0  # of one start: after that it hangs
-ORPHANS_S = 30.0  # workers may outlive their driver so long; after that they are left behind
-STALE_S = 7200.0
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,15 @@ class Case:
         self.drivers: list[subprocess.Popen[bytes]] = []
         self.exit_codes: list[int] = []
         self.words: list[str] = []
-        self.orphans_s: dict[Kill, float] = {}
-        self._watches: list[threading.Thread] = []
+        self.watch = Watch(lambda: self.sessions, self.now_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.watch.stop()
 
     @property
     def sessions(self) -> tuple[int, ...]:
@@ -113,23 +119,6 @@ class Case:
                 return f"not whole after {MOST_STARTS} starts: {self.words[-1]}"
             self.start()
 
-    def watch_orphans(self, kill: Kill) -> None:
-        """Note when the last worker of a driver that was killed has died, while the next one starts."""
-        session = self.driver.pid
-
-        def watch() -> None:
-            until = time.monotonic() + ORPHANS_S
-            while victims.titled("worker", [session]) and time.monotonic() < until:
-                time.sleep(0.05)
-            self.orphans_s[kill] = self.now_s()
-
-        self._watches.append(threading.Thread(target=watch))
-        self._watches[-1].start()
-
-    def stop_watching(self) -> None:
-        for watch in self._watches:
-            watch.join()
-
     def now_s(self) -> float:
         """By the emulator's clock."""
         return self._emulator.now()
@@ -152,25 +141,10 @@ class Case:
         """Whether the run has begun to leave something, so that there is something to continue."""
         return (self.folder / "out").exists() or self._place.url is not None
 
-    def sweep_later(self) -> str:
-        """Clips that were half written may belong to a live writer, so they are swept an hour later: see that they are.
-
-        A complaint where that run, which has nothing left to do, does not end well.
-        """
-        stale = [path for path in self.folder.glob("out/clips/**/.*") if left.is_temporary(path)]
-        if not stale:
-            return ""
-        for path in stale:
-            os.utime(path, (path.stat().st_mtime - STALE_S,) * 2)
-        self.start()
-        complaint = self.wait()
-        code = self.exit_codes.pop()
-        return complaint or (f"one more run of what is whole ends with {code}" if code else "")
-
     def left_behind(self) -> list[str]:
         """Processes, temporary files and folders, claims, places, reservations: what should have gone with the run."""
         own = [driver.pid for driver in self.drivers]
-        found = left.processes(own) + left.actors(self._place.sessions) + left.rays(own)
+        found = left.processes(own) + left.actors(self._place.sessions) + left.scratch(self.watch.seen)
         if self._place.url is None:
             found += left.half_written(self.folder / "out")
         else:
@@ -185,8 +159,7 @@ class Case:
 
 def undisturbed(place: Place, name: str = "undisturbed") -> Undisturbed:
     """Run without anybody being hurt; everything that others are measured by is checked here, by listening."""
-    with emulator_at(place, place.folder / name) as emulator:
-        case = Case(place, name, emulator)
+    with emulator_at(place, place.folder / name) as emulator, Case(place, name, emulator) as case:
         case.start()
         if (complaint := case.wait()) or case.exit_codes != [0]:
             raise RuntimeError(f"the undisturbed run failed: {complaint or case.words}")
@@ -208,20 +181,17 @@ def disturbed(place: Place, victim: str, number: int, seed: int, than: Undisturb
     """A run that is struck, and continued until it is whole."""
     chance = random.Random(f"{seed} {victim} {number}")
     name = f"{victim}-{number}"
-    with emulator_at(place, place.folder / name) as emulator:
-        case = Case(place, name, emulator)
+    with emulator_at(place, place.folder / name) as emulator, Case(place, name, emulator) as case:
         case.start()
         kills = []
         for strike in strikes:
             if kill := strike(case, chance, than):
                 kills.append(kill)
         complaint = case.until_whole()
-        case.stop_watching()
         took_s = time.monotonic() - case.begun
-        complaint = complaint or case.sweep_later()
         log, stats = emulator.log(), emulator._ask("stats")
     different = results.different(results.digests(case.out), than.digests)
-    kills = [replace(kill, orphans_s=case.orphans_s.get(kill)) for kill in kills]
+    kills = [replace(kill, orphans_s=case.watch.orphans_s.get(kill)) for kill in kills]
     asked = set().union(*(figures.in_flight(log, kill) for kill in kills))
     return Told(
         victim=victim,

@@ -30,9 +30,9 @@ def actors(nodes: Iterable[int]) -> list[str]:
     return [f"actor {pid} {found[:30]}" for pid, found in titles.items() if any(one.match(found) for one in known)]
 
 
-def rays(drivers: Iterable[int]) -> list[str]:
-    """Folders of the drivers' private Rays."""
-    return [f"folder {path}" for pid in drivers for path in Path("/tmp").glob(f"ctts-{pid}-*")]
+def scratch(pids: Iterable[int]) -> list[str]:
+    """Folders that a run's processes had below /tmp: private Rays, and what was on its way to a bucket."""
+    return [f"folder {path}" for pid in pids for path in Path("/tmp").glob(f"ctts-{pid}-*")]
 
 
 def half_written(folder: Path) -> list[str]:

@@ -26,7 +26,7 @@ def hit(victim: str, case: Case, chance: random.Random) -> Kill | None:
         victims.wait_dead(pids)
     kill = Kill(victim, before_s, case.now_s(), len(pids))
     if victim == "driver":
-        case.watch_orphans(kill)
+        case.watch.orphans_of(case.driver.pid, kill)
     return kill
 
 
