@@ -16,6 +16,7 @@ import argparse
 import json
 import queue
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -31,6 +32,7 @@ import chaos_cases as cases
 import chaos_figures as figures
 import chaos_nodes as nodes
 import chaos_s3 as s3
+import chaos_victims as victims
 from chaos_figures import Kill, Told
 from chaos_places import Place
 from chaos_strikes import strike
@@ -138,7 +140,7 @@ def inside(wanted: Wanted) -> int:
     """The same, inside: each case as a line of JSON on stdout."""
     with ExitStack() as stack:
         folder = wanted.folder / "nodes"
-        place = place_of(folder, stack.enter_context(storage(folder, wanted.s3)))
+        place = place_of(folder, stack.enter_context(storage(folder, wanted)))
         cluster = stack.enter_context(nodes.cluster(folder))
         than = cases.undisturbed(cluster.place(place))
         print(f"undisturbed on two nodes: {than.took_s:.1f} s", file=sys.stderr, flush=True)
@@ -149,13 +151,13 @@ def inside(wanted: Wanted) -> int:
 
 
 @contextmanager
-def storage(folder: Path, on_s3: bool) -> Iterator[str | None]:
+def storage(folder: Path, wanted: Wanted) -> Iterator[str | None]:
     """The bucket that takes every OUT, if any."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not on_s3:
+    if not wanted.s3:
         yield None
         return
-    with s3.server(folder) as url:
+    with s3.server(folder, wanted.seed) as url:
         yield url
 
 
@@ -190,8 +192,8 @@ def work_off(wanted: Wanted, lanes: int) -> Telling:
             traceback.print_exc()
             telling.fail(f"lane {number}: {type(error).__name__}: {error}")
 
-    with storage(wanted.folder, wanted.s3) as url:
-        threads = [threading.Thread(target=one, args=(number,)) for number in range(lanes)]
+    with storage(wanted.folder, wanted) as url:
+        threads = [threading.Thread(target=one, args=(number,), daemon=True) for number in range(lanes)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -217,7 +219,12 @@ def main() -> int:
         wanted = Wanted(tuple(given.victim or VICTIMS), runs, given.seed, given.s3, folder, given.keep is not None)
         if given.inside:
             return inside(wanted)
-        telling = work_off(wanted, given.lanes)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            telling = work_off(wanted, given.lanes)
+        except KeyboardInterrupt:
+            victims.strike_children()
+            return 130
     told = sorted(telling.told, key=lambda one: (VICTIMS.index(one.victim), one.number))
     print("\n" + "\n".join(figures.table(told)))
     print(f"\n{len(told)} runs in {time.monotonic() - begin:.0f} s, seed {given.seed}")

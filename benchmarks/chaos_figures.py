@@ -12,6 +12,7 @@ from typing import Any
 Entry = Mapping[str, Any]
 
 ON_ITS_WAY_S = 0.25  # an answer that left so shortly before the kill may not have become a clip
+MOST_LOST_S = 50.0  # a second start takes ten; more means that something was only noticed when a lease of 60 s ran out
 LOOKED_S = 0.25  # how late it may be noticed that orphans have died
 NOBODY_ASKING_DIES = ("queue", "limiter", "join", "sigterm")
 GOES_ON = ("worker", "node", "queue", "limiter", "join")
@@ -73,6 +74,8 @@ class Told:
             found.append(f"{len(self.repaid_unasked)} paid again that were not in flight: {self.repaid_unasked[0]}")
         if self.refused:
             found.append(f"{self.refused} refused")
+        if self.lost_s > MOST_LOST_S:
+            found.append(f"{self.lost_s:.0f} s lost")
         if self.left_behind:
             found.append(f"left behind: {', '.join(self.left_behind[:4])}")
         if not allowed_exits(self.victim, self.exit_codes):

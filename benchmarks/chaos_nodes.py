@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,9 +31,15 @@ def inside_namespace(command: list[str], within_s: float) -> Iterator[str]:
     """The lines that a command prints where there is nothing but loopback; all that it starts ends with it."""
     wrapped = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c",
                'ip link set lo up && "$@"', "chaos", *command]  # fmt: skip
-    with subprocess.Popen(["timeout", str(within_s), *wrapped], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(wrapped, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield from process.stdout
+        deadline = threading.Timer(within_s, process.kill)
+        deadline.daemon = True
+        deadline.start()
+        try:
+            yield from process.stdout
+        finally:
+            deadline.cancel()
 
 
 class Cluster:

@@ -86,6 +86,15 @@ def strike_all(sessions: Iterable[int]) -> list[int]:
     return sorted(stopped)
 
 
+def strike_children() -> None:
+    """Kill whatever this process has started, and the sessions that began with it: nothing is left of a benchmark."""
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdecimal()]:  # noqa: PTH208
+        with suppress(OSError):
+            if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) == os.getpid():
+                leads = os.getsid(pid) == pid
+                strike_all([pid]) if leads else _send(pid, signal.SIGKILL)
+
+
 def wait_dead(pids: Iterable[int]) -> None:
     """Return when none of ``pids`` is at work any more."""
     until = time.monotonic() + DIE_S

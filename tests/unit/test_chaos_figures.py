@@ -76,6 +76,7 @@ def test_a_case_that_keeps_all_promises_tells_of_none() -> None:
         ({"repaid": 4}, "4 paid again, 3 allowed"),
         ({"repaid_unasked": ("A-0001",)}, "1 paid again that were not in flight: A-0001"),
         ({"refused": 2}, "2 refused"),
+        ({"lost_s": 58.2}, "58 s lost"),
         ({"left_behind": ("claim x",)}, "left behind: claim x"),
         ({"exit_codes": (75, 0)}, "exit codes 75 0"),
         ({"complaint": "start 1 hangs"}, "start 1 hangs"),
