@@ -41,8 +41,11 @@ def half_written(folder: Path) -> list[str]:
 
 
 def claims(out: str) -> list[str]:
-    """Runs that still claim OUT."""
-    return [f"claim {entry.name}" for entry in (at(out) / "manifest/claims").files()]
+    """Claims on OUT that somebody would have to wait for. The last owner's stays, as ended."""
+    folder = at(out) / "manifest/claims"
+    there = {entry.name: json.loads(folder.read(entry.name)) for entry in folder.files()}
+    found = [f"claim {name}" for name, claim in there.items() if not claim["ended"]]
+    return found + ([f"{len(there)} claims"] if len(there) > 1 else [])
 
 
 def is_temporary(path: Path) -> bool:

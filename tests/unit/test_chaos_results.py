@@ -63,12 +63,13 @@ def test_documents_differ_by_bytes_by_lacking_and_by_being_too_many(tmp_path: Pa
 def test_what_stays_behind_is_named(tmp_path: Path) -> None:
     (tmp_path / "manifest" / "claims").mkdir(parents=True)
     (tmp_path / "manifest" / "spending").mkdir()
-    (tmp_path / "manifest" / "claims" / "run-1.json").write_text("{}")
+    (tmp_path / "manifest" / "claims" / "run-1.json").write_text(json.dumps({"ended": False}))
+    (tmp_path / "manifest" / "claims" / "run-2.json").write_text(json.dumps({"ended": True}))
     (tmp_path / "manifest" / "spending" / "run-1.json").write_text(json.dumps({"open": {"clip": [1.0, 5]}}))
     (tmp_path / "manifest" / "spending" / "run-2.json").write_text(json.dumps({"open": {}}))
     (tmp_path / ".half.part").mkdir()
     assert left.half_written(tmp_path) == [".half.part"]
-    assert left.claims(str(tmp_path)) == ["claim run-1.json"]
+    assert left.claims(str(tmp_path)) == ["claim run-1.json", "2 claims"]
     assert left.reservations(str(tmp_path)) == ["1 reservations in run-1.json"]
 
 
