@@ -38,8 +38,7 @@ bench-ancestors: $(STAMP)  ## the five ancestors' own tables: theirs, the ideal,
 	$(BIN)/python benchmarks/ancestors.py
 
 chaos: $(STAMP)         ## kill anything, lose nothing, pay once: 40 runs, and eight on an S3 server; 30 minutes
-	$(BIN)/python benchmarks/chaos.py
-	$(BIN)/python benchmarks/chaos.py --s3
+	$(BIN)/python benchmarks/chaos.py; here=$$?; $(BIN)/python benchmarks/chaos.py --s3 && exit $$here
 
 million: $(STAMP)       ## a million finished chunks: time and memory to plan on, to read back, for status; 15 minutes
 	$(BIN)/python benchmarks/million.py
