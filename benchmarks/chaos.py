@@ -157,7 +157,7 @@ def storage(folder: Path, wanted: Wanted) -> Iterator[str | None]:
     if not wanted.s3:
         yield None
         return
-    with s3.server(folder, wanted.seed) as url:
+    with s3.server(wanted.seed) as url:
         yield url
 
 

@@ -1,46 +1,31 @@
 """OUT and clips on an S3 server of this machine that fails 5 % of the requests: the tests' own, as a process."""
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, build_opener
 
-ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.storage.server import serving
+
 BUCKET = "chaos"
 FAILING = 0.05
-VARIABLES = {
-    "AWS_ACCESS_KEY_ID": "chaos", "AWS_SECRET_ACCESS_KEY": "chaos", "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}  # fmt: skip
 
 
 @contextmanager
-def server(folder: Path, seed: int) -> Iterator[str]:
-    """The URL of its bucket; this process and all it starts are told where it is. Its log goes into ``folder``."""
-    os.environ.update(VARIABLES)
-    command = [sys.executable, "-m", "tests.storage.server", "--bucket", BUCKET, "--fail", str(FAILING),
-               "--seed", str(seed)]  # fmt: skip
-    with (folder / "s3.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-    try:
-        assert process.stdout is not None
-        endpoint = process.stdout.readline().strip()
-        if not endpoint:
-            raise RuntimeError(f"the S3 server did not start: {(folder / 's3.log').read_text()[-500:]}")
-        os.environ["AWS_ENDPOINT_URL"] = endpoint
+def server(seed: int) -> Iterator[str]:
+    """The URL of its bucket; this process and all it starts are told where it is."""
+    with serving(FAILING, seed) as made:
+        os.environ.update(made.environment)
+        made.make_bucket(BUCKET)
         yield f"s3://{BUCKET}"
-        with build_opener(ProxyHandler({})).open(f"{endpoint}/_stats", timeout=30) as answer:
-            counts = json.loads(answer.read())
-        print(f"S3: {counts['requests']} requests, {counts['failed']} of them failed", file=sys.stderr, flush=True)
-    finally:
-        process.terminate()
-        process.wait()
+        asked = made.requests()
+    failed = sum(line.endswith(" 503") for line in asked)
+    print(f"S3: {len(asked)} requests, {failed} of them failed", file=sys.stderr, flush=True)
 
 
 def half_written(out: str) -> list[str]:
