@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from cluster_tts import saved_job
@@ -17,8 +18,8 @@ from cluster_tts.joining import JoinOrder, join
 from cluster_tts.manifest import Manifest
 from cluster_tts.pipeline import as_incomplete, as_whole
 from cluster_tts.planning import plan_of_manifest
-from cluster_tts.record import Record, failures, line, read_back, read_report, write_report
-from cluster_tts.report import Report
+from cluster_tts.record import Listing, Record, failures, line, read_back, read_report, write_report
+from cluster_tts.report import MOST_FAILURES, Report
 from cluster_tts.storage import Folder
 from cluster_tts.workspace import log_file, run_id, storage
 
@@ -56,7 +57,7 @@ def _stitch(job: Job, where: str, manifest: Manifest, fence: Fence) -> Result:
             "again, which mends it"
         )
     record = Record(out, manifest, fence=fence)
-    record.rows = plan.rows
+    record.rows, record.listing = plan.rows, Clips.of(job).listing
     clips = Clips.of(job)
     with storage(out), log_file(out, verbose=False) as record.spool:
         for name in plan.pending:
@@ -109,6 +110,7 @@ def _report_of(out: Folder, manifest: Manifest) -> Report:
     last = read_report(out, manifest.damage) or {}
     if last.get("status") == "running" and not at_work(out):
         last = {**last, "status": "interrupted", "exit_code": EXIT_CONTINUE, "message": KILLED}
+    missing = failures(failed, rows.values(), manifest.plans(), _listing(str(out)))
     verdict = verdict_of(rows.values())
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return Report(
@@ -120,7 +122,16 @@ def _report_of(out: Folder, manifest: Manifest) -> Report:
         message=last.get("message"),
         totals=totals.as_dict(float(last.get("totals", {}).get("run_s", 0.0))),
         documents=tuple(line(row, totals.by_document.get(row.document)) for row in rows.values()),
-        failures=tuple(failures(failed, rows.values(), manifest.plans())),
+        failures=tuple(islice(missing, MOST_FAILURES)),
         missing=last.get("missing"),
         quota=last.get("quota"),
     )
+
+
+def _listing(where: str) -> Listing | None:
+    """What tells which clips are there; None where the run's job, which says where they are kept, cannot be read."""
+    try:
+        return Clips.of(saved_job.load(where, (), ())).listing
+    except JobError as error:
+        log.warning("which clips are there is not known: %s", error)
+        return None

@@ -118,7 +118,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
     hiring = asyncio.create_task(pool.hire()) if pool is not None and not manifest.exists else None
     try:
         plan = await asyncio.to_thread(_record_plan, job, _unless(stop, found), record, options)
-        record.rows, record.locations = plan.rows, plan.locations
+        record.rows, record.locations, record.listing = plan.rows, plan.locations, Clips.of(job).listing
         record.purse, record.gauge.named = purse, Limits.of(job.quota)
         if not options.retry_failed:  # of what failed before it is not known how much is left of it
             record.gauge.course = await asyncio.to_thread(course_of, plan, job)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cluster_tts.report import Report
     from cluster_tts.workload import BudgetSummary, PlanSummary, Summary
 
+MOST_QUOTED = 40  # characters of a text that has no sound
 MOST_LINES = 20  # of a kind; the report has all
 UNIT_NAMES = {"codepoint": "characters", "utf16": "UTF-16 units", "byte": "bytes"}
 UNWRAPPED = 10_000  # columns where there is no terminal to wrap for
@@ -161,7 +162,9 @@ def show_outcome(report: "Report", console: PlainConsole, out: str | None = None
     lacking = [line for line in report.documents if line.status in ("incomplete", "unreadable")]
     _say_bad(console, [(line.name, line.status, line.error or f"{line.missing} clips missing") for line in lacking])
     for failure in report.failures[:MOST_LINES]:
-        console.say(f"  {failure.document} #{failure.chunk_index}, {failure.kind}: {failure.message}")
+        console.say(
+            f"  {failure.document} #{failure.chunk_index} {_begun(failure.text)}: {failure.kind}, {failure.message}"
+        )
     if len(report.failures) > MOST_LINES:
         console.say(f"  and {len(report.failures) - MOST_LINES:,} more: see report.html")
     if report.message:
@@ -170,6 +173,11 @@ def show_outcome(report: "Report", console: PlainConsole, out: str | None = None
         console.say(f"the last sign of life was at {report.heartbeat}: if that is long ago, run again to continue")
     if out is not None:
         console.say(f"audio, manifest and report: {out}")
+
+
+def _begun(text: str) -> str:
+    """How a text begins, in quotes."""
+    return f'"{text if len(text) <= MOST_QUOTED else text[: MOST_QUOTED - 3] + "..."}"'
 
 
 def quota_lines(report: "Report") -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
 from typing import Any, Protocol
 
 from cluster_tts import sealed_json
@@ -13,7 +15,16 @@ from cluster_tts.errors import JobError
 from cluster_tts.gauge import Gauge
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, PlanReader, last_words
 from cluster_tts.model import Clip, Outcome, Purse
-from cluster_tts.report import SCHEMA_VERSION, Asked, DocumentLine, Failure, Report, Totals, note_failure
+from cluster_tts.report import (
+    MOST_FAILURES,
+    SCHEMA_VERSION,
+    Asked,
+    DocumentLine,
+    Failure,
+    Report,
+    Totals,
+    note_failure,
+)
 from cluster_tts.report_page import page
 from cluster_tts.reservations import Reservations
 from cluster_tts.storage import Folder
@@ -21,6 +32,8 @@ from cluster_tts.storage import Folder
 log = logging.getLogger(__name__)
 
 FLUSH_S = 2.0
+Listing = Callable[[], Collection[str]]
+GONE = "its clip is not there: the run's own command has it spoken again"
 REPORT = "report.json"
 
 
@@ -64,6 +77,7 @@ class Record:
         self.failed: dict[str, Outcome] = {}  # by clip id: those that were given up
         self.locations: Mapping[str, PlanLocation] = {}  # where the documents' plans stand
         self.missing: Mapping[str, Any] | None = None  # in all, once the run has ended
+        self.listing: Listing | None = None  # the ids of the clips that are there
         self.reservations: Reservations | None = None  # where requests cost money
         self.spool: Spool | None = None  # of the log, where it cannot be appended to
         self._out = out
@@ -158,7 +172,8 @@ class Record:
 
     def _failures(self) -> tuple[Failure, ...]:
         try:
-            return tuple(failures(self.failed, self.rows.values(), self.locations))
+            places = failures(self.failed, self.rows.values(), self.locations, self.listing)
+            return tuple(islice(places, MOST_FAILURES))
         except (OSError, JobError) as error:  # what ended the run may be a disk that fails: a report is written yet
             log.error("the report cannot say what failed: %s", error)
             return ()
@@ -181,18 +196,24 @@ def read_back(manifest: Manifest) -> tuple[Totals, dict[str, Outcome]]:
 
 
 def failures(
-    failed: Mapping[str, Outcome], rows: Iterable[DocumentRow], locations: Mapping[str, PlanLocation]
+    failed: Mapping[str, Outcome],
+    rows: Iterable[DocumentRow],
+    locations: Mapping[str, PlanLocation],
+    listing: Listing | None,
 ) -> Iterator[Failure]:
-    """Every place of documents that are not whole that has no sound because its clip was given up."""
-    reader = PlanReader()
+    """Every place of documents that are not whole that has no sound because its clip was given up; of those that wait
+    for nothing any more also where it is gone. ``listing`` is asked once, if at all, for the clips that are there."""
+    reader, there = PlanReader(), cache(listing) if listing else None
     for row in rows:
-        if failed and row.status in ("incomplete", "planned") and row.document in locations:
-            for chunk in reader.chunks(locations[row.document]):
-                if outcome := failed.get(chunk.clip_id):
-                    yield Failure(
-                        row.document, chunk.index, chunk.text,
-                        outcome.error_kind or "", outcome.error_message or "", outcome.attempt,
-                    )  # fmt: skip
+        if row.document not in locations or row.status not in ("incomplete", "planned"):
+            continue
+        is_settled = row.status == "incomplete" and row.missing
+        for chunk in reader.chunks(locations[row.document]) if failed or is_settled else ():
+            place = row.document, chunk.index, chunk.text
+            if outcome := failed.get(chunk.clip_id):
+                yield Failure(*place, outcome.error_kind or "", outcome.error_message or "", outcome.attempt)
+            elif is_settled and there and chunk.clip_id not in there():
+                yield Failure(*place, "missing", GONE, 0)
 
 
 def line(row: DocumentRow, asked: Asked | None = None) -> DocumentLine:

@@ -7,13 +7,15 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from cluster_tts.limiter.liveness import Process, has_died
+
 PLACE = Path("/tmp")  # a short path: Ray puts unix sockets below it, whose names may have 107 bytes
 PREFIX = "ctts-"
 
 
 def new() -> Path:
     """An empty folder; whoever made it removes it."""
-    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=PLACE))
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-{Process.here().machine}-", dir=PLACE))
 
 
 def own() -> Path:
@@ -31,20 +33,11 @@ def _own(pid: int) -> Path:
 
 def clear_away_the_dead() -> None:
     """Remove what processes of this user that were killed could not remove themselves."""
-    for folder in PLACE.glob(f"{PREFIX}*-*"):
-        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+    for folder in PLACE.glob(f"{PREFIX}*-*-*"):
+        pid, machine, _ = folder.name.removeprefix(PREFIX).split("-", 2)
         try:
-            if pid.isdecimal() and folder.stat().st_uid == os.getuid() and not _is_alive(int(pid)):
+            # Containers may share /tmp, and a number is another process in each of them.
+            if has_died(pid, machine) and folder.stat().st_uid == os.getuid():
                 shutil.rmtree(folder, ignore_errors=True)
         except FileNotFoundError:  # somebody else was as thoughtful
             continue
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass  # it is somebody else's
-    return True

@@ -1,5 +1,6 @@
 """Whether the process that wrote something still runs: pid, start time, and where that pid means anything."""
 
+import hashlib
 import os
 import platform
 from contextlib import suppress
@@ -27,6 +28,11 @@ class Process:
         """This process."""
         pid = os.getpid()
         return cls(pid, (_status(pid) or ("", ""))[1], platform.node(), _place())
+
+    @property
+    def machine(self) -> str:
+        """Where its number counts, as the name of a file can hold it: host, boot and pid namespace."""
+        return hashlib.sha256(f"{self.host} {self.place}".encode()).hexdigest()[:8]
 
     def is_alive(self) -> bool | None:
         """Whether it runs; None where that cannot be told from here: another machine or container, another system."""
@@ -61,3 +67,17 @@ def _place() -> str:
         boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {(PROC / 'self/ns/pid').readlink()}"
     return ""
+
+
+def has_died(pid: str, machine: str) -> bool:
+    """Whether the process of that number, on the machine of that name, ran where this one does and runs no more. Where
+    its number was given to another, it is taken for alive."""
+    if not pid.isdecimal() or machine != Process.here().machine:
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        pass  # it is somebody else's
+    return False

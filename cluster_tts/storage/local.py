@@ -1,6 +1,5 @@
 """A folder on a disk of this machine, or one that is mounted like it."""
 
-import hashlib
 import os
 import tempfile
 import time
@@ -12,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_tts.limiter.liveness import Process
+from cluster_tts.limiter.liveness import Process, has_died
 from cluster_tts.storage.folder import Entry
 from cluster_tts.storage.names import inside
 
@@ -106,30 +105,14 @@ class LocalFolder:
 
 @cache
 def _writer(pid: int) -> str:
-    """This process as the name of a file can hold it: by this machine since it was started, and by its number."""
-    here = Process.here()
-    return f"{_machine(here.host, here.place)}-{pid}"
-
-
-@cache
-def _machine(host: str, place: str) -> str:
-    return hashlib.sha256(f"{host} {place}".encode()).hexdigest()[:8]
+    """This process as the name of a file can hold it."""
+    return f"{Process.here().machine}-{pid}"
 
 
 def _has_died(name: str) -> bool:
-    """Whether the writer of a hidden file ran here and does not any more. Where its number was given to another
-    process, it is taken for alive."""
+    """Whether the writer of a hidden file is known to have died."""
     machine, _, pid = (name.split(".")[-3:] or [""])[0].partition("-")
-    here = Process.here()
-    if not pid.isdecimal() or machine != _machine(here.host, here.place):
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except PermissionError:
-        pass  # it is somebody else's
-    return False
+    return has_died(pid, machine)
 
 
 def _walk(folder: str | Path, prefix: str) -> Iterator[tuple["os.DirEntry[str]", str]]:

@@ -124,7 +124,7 @@ def test_failures_are_named_by_document_position_and_text(manifest: Manifest, re
     for each in (outcome("g"), outcome("b", Status.RETRIED), outcome("b", Status.FAILED)):
         record.add(each)
     rows = [row("d", "incomplete"), row("e", "incomplete"), row("whole", "whole"), row("gone", "incomplete")]
-    told = list(failures(record.failed, rows, plans))
+    told = list(failures(record.failed, rows, plans, None))
     assert [(f.document, f.chunk_index, f.text) for f in told] == [
         ("d", 1, "Bad."),
         ("d", 3, "Bad."),
@@ -132,6 +132,16 @@ def test_failures_are_named_by_document_position_and_text(manifest: Manifest, re
         ("e", 3, "Bad."),
     ], "every place that a shared clip leaves silent"
     assert {(f.kind, f.message, f.attempts) for f in told} == {("timeout", "no answer", 3)}
+
+
+def test_a_place_of_an_incomplete_document_whose_clip_is_gone_is_named_too(manifest: Manifest) -> None:
+    writer = manifest.plan_writer()
+    for name in ("d", "going on"):
+        writer.write([(Chunk(name, n, 0, f"Text {n}."), clip) for n, clip in enumerate("abc")], 0)
+    rows = [replace(row("d", "incomplete"), missing=1), row("going on", "planned")]
+    told = list(failures({}, rows, writer.close(), lambda: {"a", "c"}))
+    assert [(f.document, f.chunk_index, f.text, f.kind) for f in told] == [("d", 1, "Text 1.", "missing")]
+    assert "run's own command" in told[0].message
 
 
 def test_a_clip_that_came_late_is_no_failure(record: Record) -> None:
