@@ -12,10 +12,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text to be spoken: the name its audio gets, and where its text is read from."""
+    """A text to be spoken: the name its audio gets, and where its text is read from, a path or a URL."""
 
     name: str
-    source: Path
+    source: Path | str
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,11 +249,10 @@ class RayCrew:
         return await self._ask_queue()
 
     async def _ask_queue(self, clips: Sequence[Clip] = (), last: bool = True) -> Ledger:
-        orders = Orders(clips, tuple(self._dead), tuple(self._lost), last, self._winding_up)
-        ledger = await self._queue.exchange(orders, [*self._actors])
-        self._dead.clear()
-        self._lost.clear()
-        return ledger
+        # Whoever is found dead while the queue is being asked is told of the next time.
+        (dead, self._dead), (lost, self._lost) = (self._dead, []), (self._lost, [])
+        orders = Orders(clips, dead, lost, last, self._winding_up)
+        return await self._queue.exchange(orders, [*self._actors])
 
     async def aclose(self) -> None:
         """Let the pool go and disconnect; on a shared cluster nothing of this run stays."""

@@ -4,7 +4,7 @@
 format is one module here and one entry there.
 """
 
-from cluster_tts.documents.readers import read
+from cluster_tts.documents.readers import digest_of, read, suffix_of
 from cluster_tts.documents.sources import find
 
-__all__ = ["find", "read"]
+__all__ = ["digest_of", "find", "read", "suffix_of"]

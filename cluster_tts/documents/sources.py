@@ -1,4 +1,4 @@
-"""From what the user named to documents: files, folders, globs, each document with a name of its own."""
+"""From what the user named to documents: files, folders, globs, on a disk or by URL, each with a name of its own."""
 
 import hashlib
 import os
@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
+from cluster_tts import storage
 from cluster_tts.documents.readers import READERS
 from cluster_tts.errors import JobError
 from cluster_tts.model import Document
+from cluster_tts.storage import is_url
 
 WILDCARD = re.compile(r"[*?\[]")
 READABLE = f"{', '.join(READERS)} and files without a suffix"
@@ -26,23 +28,22 @@ DIGEST_DIGITS = 8
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A file, the source that led to it, the folder its name is counted from, and its path without links."""
+    """A file, the source that led to it, where it stands below that and what that is called, and what it really is:
+    its path without links."""
 
-    path: Path
+    file: Path | str
     source: str
-    root: Path
+    below: PurePath
+    root: str
     real: str
-
-    @property
-    def below(self) -> Path:
-        return self.path.relative_to(self.root)
 
 
 def find(sources: Sequence[str]) -> list[Document]:
     """The documents that ``sources`` lead to, in the order of the sources and within each in reading order.
 
-    A source is a file, a folder or a glob. Folders are searched to the bottom, without hidden entries and without
-    following links to other folders, so that a loop of links ends. Names depend on the set of files alone.
+    A source is a file, a folder or a glob, or the URL of one. Folders are searched to the bottom, without hidden
+    entries and without following links to other folders, so that a loop of links ends. Names depend on the set of
+    files alone.
 
     Raises:
         JobError: a source is missing, unreadable, of an unknown kind or without documents, or leads to a file that
@@ -55,19 +56,19 @@ def find(sources: Sequence[str]) -> list[Document]:
         for each in sorted(_search(source), key=lambda each: _reading_order(each.below)):
             other = found.setdefault(each.real, each)
             if other is not each:
-                linked = "" if each.path == other.path else f" (it is '{other.path}' by another name)"
+                linked = "" if each.file == other.file else f" (it is '{other.file}' by another name)"
                 raise JobError(
-                    f"'{each.path}'{linked} is given twice, by '{other.source}' and by '{each.source}': name it once"
+                    f"'{each.file}'{linked} is given twice, by '{other.source}' and by '{each.source}': name it once"
                 )
     names = _names(found.values())
-    return [Document(names[real], each.path) for real, each in found.items()]
+    return [Document(names[real], each.file) for real, each in found.items()]
 
 
 def _search(source: str) -> list[_Found]:
     if not source:
         raise JobError("a source is empty: name a file, folder or glob")
-    if "://" in source:
-        raise JobError(f"'{source}': storage URLs are not supported yet; copy the texts to a local folder")
+    if is_url(source):
+        return _search_storage(source)
     path = Path(source)
     try:
         if path.is_dir():
@@ -89,7 +90,53 @@ def _search(source: str) -> list[_Found]:
     if not files:
         what = "has nothing to speak in it" if path.is_dir() else "matches nothing that can be spoken"
         raise JobError(f"'{source}' {what}: what is looked for is {', '.join(READERS)}")
-    return [_Found(file, source, root, os.path.realpath(file)) for file in files]
+    name = root.resolve().name
+    return [_Found(file, source, file.relative_to(root), name, os.path.realpath(file)) for file in files]
+
+
+def _search_storage(url: str) -> list[_Found]:
+    """The readable files that a URL leads to. A question mark begins its options, so it is no wildcard there."""
+    storage.at(url)  # which refuses what is no storage
+    address, mark, options = url.partition("?")
+    head = WILDCARD.split(address)[0]
+    root, pattern = (
+        (head.rpartition("/")[0], address[len(head.rpartition("/")[0]) + 1 :]) if head != address else ("", "")
+    )
+    try:
+        if pattern:
+            folder = storage.at(f"{root}{mark}{options}")
+            names = [entry.name for entry in folder.files() if _matches(entry.name.split("/"), pattern.split("/"))]
+        else:
+            folder, name = storage.file_at(url)
+            if name and folder.size(name) is not None:
+                if Path(name).suffix and Path(name).suffix.lower() not in READERS:
+                    raise JobError(f"'{url}' cannot be read: what can be read is {READABLE}")
+                names = [name]
+            else:
+                folder = storage.at(url)
+                names = [entry.name for entry in folder.files() if _matches(entry.name.split("/"), ["**"])]
+    except OSError as error:
+        raise JobError(f"'{url}' cannot be read: {error.strerror or error}; check the address") from None
+    if not names:
+        raise JobError(f"'{url}' leads to nothing that can be spoken: what is looked for is {', '.join(READERS)}")
+    called = str(folder).partition("?")[0].rpartition("/")[2]
+    return [
+        _Found(f"{folder.address(name)}{mark}{options}", url, PurePosixPath(name), called, folder.address(name))
+        for name in names
+    ]
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether the path in ``parts`` is a readable file that ``pattern``, a glob in parts, stands for."""
+    head, *rest = pattern
+    if head == "**":
+        deeper = len(parts) > 1 and not parts[0].startswith(".") and _matches(parts[1:], pattern)
+        return deeper or _matches(parts, rest or ["*"])
+    if not fnmatchcase(parts[0], head) or (parts[0].startswith(".") and not head.startswith(".")):
+        return False
+    if rest:
+        return len(parts) > 1 and _matches(parts[1:], rest)
+    return len(parts) == 1 and Path(parts[0]).suffix.lower() in READERS
 
 
 def _expand(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:
@@ -117,7 +164,7 @@ def _folders(top: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _reading_order(below: Path) -> tuple[list[str], str]:
+def _reading_order(below: PurePath) -> tuple[list[str], str]:
     """Sorts ``chapter-2`` before ``chapter-10``, and upper case with lower."""
     stem = below.with_suffix("").parts
     return [re.sub(r"\d+", lambda digits: digits[0].zfill(20), _alike(part)) for part in stem], str(below)
@@ -141,10 +188,10 @@ def _names(found: Iterable[_Found]) -> dict[str, str]:
 
 def _offers(found: _Found) -> Iterator[str]:
     whole = "__".join(found.below.parts)
-    stem = whole.removesuffix(found.path.suffix)
+    stem = whole.removesuffix(found.below.suffix)
     yield stem
     yield whole
-    in_folder = f"{found.root.resolve().name}__{stem}"
+    in_folder = f"{found.root}__{stem}"
     yield in_folder
     digest = _digest(found.real)
     yield f"{in_folder}-{digest[:DIGEST_DIGITS]}"

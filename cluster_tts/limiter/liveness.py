@@ -69,15 +69,11 @@ def _place() -> str:
     return ""
 
 
-def has_died(pid: str, machine: str) -> bool:
-    """Whether the process of that number, on the machine of that name, ran where this one does and runs no more. Where
-    its number was given to another, it is taken for alive."""
-    if not pid.isdecimal() or machine != Process.here().machine:
+def has_died(pid: str, machine: str, start: str = "") -> bool:
+    """Whether a process that said so of itself ran where this one does and runs no more. One whose number was given to
+    another is told by its ``start``; without, it is taken for alive."""
+    here = Process.here()
+    if not pid.isdecimal() or machine != here.machine:
         return False
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except PermissionError:
-        pass  # it is somebody else's
-    return False
+    there = _status(int(pid))
+    return Process(int(pid), start or (there[1] if there else ""), here.host, here.place).is_alive() is False

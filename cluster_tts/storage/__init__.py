@@ -5,6 +5,6 @@ Reading order: ``folder`` (the verbs), ``local``, ``bucket`` (pyarrow's file sys
 
 from cluster_tts.storage.folder import Entry, Folder
 from cluster_tts.storage.local import LocalFolder
-from cluster_tts.storage.places import at, is_url
+from cluster_tts.storage.places import at, file_at, is_url
 
-__all__ = ["Entry", "Folder", "LocalFolder", "at", "is_url"]
+__all__ = ["Entry", "Folder", "LocalFolder", "at", "file_at", "is_url"]

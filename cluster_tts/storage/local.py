@@ -106,13 +106,15 @@ class LocalFolder:
 @cache
 def _writer(pid: int) -> str:
     """This process as the name of a file can hold it."""
-    return f"{Process.here().machine}-{pid}"
+    here = Process.here()
+    return f"{here.machine}-{pid}-{here.start}"
 
 
 def _has_died(name: str) -> bool:
     """Whether the writer of a hidden file is known to have died."""
-    machine, _, pid = (name.split(".")[-3:] or [""])[0].partition("-")
-    return has_died(pid, machine)
+    machine, _, process = (name.split(".")[-3:] or [""])[0].partition("-")
+    pid, _, start = process.partition("-")
+    return has_died(pid, machine, start)
 
 
 def _walk(folder: str | Path, prefix: str) -> Iterator[tuple["os.DirEntry[str]", str]]:

@@ -11,6 +11,7 @@ from cluster_tts.storage.local import LocalFolder
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 BUCKETS = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
 SECRETS = ("key", "secret", "token", "password", "signature", "credential")  # parts of an option's name
+SPOKEN = ", ".join(f"{scheme}://" for scheme in BUCKETS)
 OPTIONS = ("endpoint_override", "region", "scheme")  # of an s3:// URL
 
 
@@ -42,7 +43,7 @@ def at(where: str) -> Folder:
     if scheme == "file":
         return LocalFolder(Path(unquote(parts.path)))
     if scheme not in BUCKETS:
-        raise JobError(f"'{where}' cannot be used as storage: {nearest(f'{scheme}://', [f'{s}://' for s in BUCKETS])}")
+        raise JobError(f"'{where}' cannot be used as storage: give a path, or a URL of {SPOKEN}")
     if not parts.netloc:
         raise JobError(f"'{where}' names no bucket: give a URL like {scheme}://bucket/folder")
     if any(part in (".", "..") for part in unquote(parts.path).split("/")):
@@ -54,3 +55,11 @@ def at(where: str) -> Folder:
 
     root, query = where.split("?", 1) if "?" in where else (where, "")
     return BucketFolder(root.rstrip("/"), query)
+
+
+def file_at(url: str) -> tuple[Folder, str]:
+    """The folder and the name in it of the file at ``url``; the name is empty for a whole bucket."""
+    address, mark, options = url.partition("?")
+    scheme, _, path = address.partition("://")
+    parent, _, name = path.rpartition("/")
+    return at(f"{scheme}://{parent or name}{mark}{options}"), name if parent else ""

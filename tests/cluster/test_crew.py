@@ -5,8 +5,9 @@ import hashlib
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
@@ -14,12 +15,15 @@ import pytest
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ray[default]'")
 
 from cluster_tts import config
+from cluster_tts.cluster.crew import RayCrew
 from cluster_tts.commands import Result, RunOptions, run_job
 from cluster_tts.errors import JobError
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Status
 from cluster_tts.progress import Progress
+from cluster_tts.refilling import RefilledQueue
 from cluster_tts.storage import LocalFolder
+from cluster_tts.task_queue import Ledger, Orders
 
 pytestmark = [
     pytest.mark.ray,
@@ -64,10 +68,13 @@ def workers() -> list[psutil.Process]:
 
 @pytest.fixture(autouse=True)
 def nothing_stays_behind() -> Iterator[None]:
+    before = set(Path("/tmp").glob(f"ctts-{os.getpid()}-*"))
+    running = {p.pid for p in psutil.Process().children(recursive=True)}
     yield
-    left = [p.name() for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+    children = [p for p in psutil.Process().children(recursive=True) if p.pid not in running]
+    left = [p.name() for p in children if p.status() != psutil.STATUS_ZOMBIE]
     assert not left, "no process of a private Ray outlives its run"
-    assert not list(Path("/tmp").glob(f"ctts-{os.getpid()}-*"))
+    assert set(Path("/tmp").glob(f"ctts-{os.getpid()}-*")) == before
     assert not (Path.home() / ".ray" / "auth_token").exists()
 
 
@@ -110,6 +117,26 @@ def test_a_queue_that_is_killed_is_replaced_and_nothing_is_spoken_twice_or_left_
     assert len({o.clip_id for o in outcomes}) == 120
     assert len({o.worker for o in outcomes}) == 2, "the workers live on"
     assert not capsys.readouterr().out, "stdout is ours"
+
+
+def test_a_worker_found_dead_while_the_queue_is_asked_is_told_of_the_next_time() -> None:
+    told: list[tuple[str, ...]] = []
+    crew = RayCrew(config.load(overrides=TONE, environ={}))
+
+    class Busy:
+        async def exchange(self, orders: Orders, workers: Collection[str]) -> Ledger:
+            told.append(tuple(orders.dead))
+            crew._dead.append(f"w{len(told)}")
+            return Ledger((), 0, 0)
+
+    crew._queue = cast(RefilledQueue, Busy())
+
+    async def ask() -> None:
+        for _ in range(3):
+            await crew._ask_queue()
+
+    asyncio.run(ask())
+    assert told == [(), ("w1",), ("w2",)]
 
 
 def test_the_limiter_actor_keeps_the_accounts_quota_for_all_workers(texts: Path, tmp_path: Path) -> None:

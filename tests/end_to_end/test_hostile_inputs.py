@@ -58,7 +58,8 @@ SOURCES = [
     Case("missing path", run("nowhere.txt"), 2, ("'nowhere.txt' does not exist",)),
     Case("one of two is missing", run("good.txt", "nowhere"), 2, ("'nowhere' does not exist",)),
     Case("standard input", run("-"), 2, ("'-' does not exist",)),
-    Case("storage URL", run("s3://bucket/key"), 2, ("'s3://bucket/key'", "not supported yet")),
+    Case("a URL that is no storage", run("ftp://host/a.txt"), 2, ("'ftp://host/a.txt'", "s3://")),
+    Case("a key in a URL", run("s3://AKIA:secret@bucket/a.txt"), 2, ("'bucket'", "AWS_ACCESS_KEY_ID")),
     Case("folder without files", run("empty"), 2, ("'empty'", ".txt, .md"), {"empty": folder}),
     Case("folder with other files only", run("d"), 2, ("'d'", ".txt, .md"), {"d/a.pdf": "%PDF", "d/b.docx": "PK"}),
     Case("glob that matches nothing", run("*.rst"), 2, ("'*.rst'", ".txt, .md")),
@@ -180,7 +181,7 @@ OUTPUTS = [
     Case("a reference", run("good.txt", "--out", "${x"), 2, ("'out'", "'${x'")),
     Case("not UTF-8", run("good.txt", "--out", "\udcff"), 2, (r"'out' is '\udcff'", "UTF-8")),
     Case("too long", run("good.txt", "--out", "x" * 300), 2, ("File name too long", "--out")),
-    Case("storage URL", run("good.txt", "--out", "s3://b/k"), 2, ("'s3://b/k'", "not supported yet")),
+    Case("a URL that is no storage", run("good.txt", "--out", "http://b/k"), 2, ("'http://b/k'", "s3://")),
     Case("clips in a file", run("good.txt", "clips.dir=good.txt"), 2, ("cannot write to 'good.txt'", "clips.dir")),
     Case("log is a folder", run("good.txt"), 2, ("'", "out/run.log'", "Is a directory"), {"out/run.log/x": ""}),
     Case("job.yaml is a folder", run("good.txt"), 2, ("job.yaml'", "Is a directory"), {"out/job.yaml/x": ""}),
@@ -375,7 +376,7 @@ def test_a_manifest_of_another_version_is_refused_by_every_command(
     build(tmp_path, {})
     assert cluster_tts(*run("good.txt")).exit_code == 0
     if part == "documents.parquet":
-        (tmp_path / "out/manifest/documents-000000.parquet").unlink()
+        (tmp_path / "out/manifest/documents-000001.parquet").unlink()
     (path,) = (tmp_path / "out/manifest").glob(part)
     date_ahead(path)
     for argv in run("good.txt"), ("plan", *TONE, "good.txt"), ("stitch", "out"), ("status", "out"), ("report", "out"):

@@ -108,7 +108,7 @@ def test_a_loop_of_links_ends(make: Make) -> None:
     [
         ("missing.txt", "'missing.txt' does not exist"),
         ("", "a source is empty"),
-        ("s3://bucket/texts", "storage URLs are not supported yet"),
+        ("https://host/texts", "'https://host/texts' cannot be used as storage"),
         ("empty", "'empty' has nothing to speak"),
         ("empty/*.txt", "'empty/*.txt' matches nothing that can be spoken"),
         ("nowhere/*.txt", "'nowhere' cannot be read: No such file"),
