@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import pyarrow as pa
 from pyarrow import fs
@@ -27,12 +27,14 @@ from cluster_tts import scratch
 from cluster_tts.storage.folder import Entry
 from cluster_tts.storage.names import inside
 
-MOST_ATTEMPTS = 8  # the SDK's own, with pauses of up to 20 s: throttling, server errors, broken connections
-CONNECT_S, REQUEST_S = 5.0, 60.0
+# The SDK's own, with pauses of up to 1, 2, 4 and 8 s: throttling, server errors, broken connections. A server that
+# cannot be reached is given up after 5 to 30 s.
+MOST_ATTEMPTS = 5
+CONNECT_S, REQUEST_S = 3.0, 20.0
 T = TypeVar("T")
 PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 BLOCK_BYTES = 8 * 2**20
-ONE_PUT_BYTES = 5 * 2**20  # what is larger may go in parts, and its size is looked at afterwards
+ONE_PUT_BYTES = 5 * 2**20  # what is larger goes in parts, and its size is looked at afterwards
 AWS_ERROR = re.compile(r"AWS Error (?P<code>\w+) during \w+ operation: (?P<what>.*?)(?: \(Request ID.*)?$", re.DOTALL)
 ADVICE = {
     "ACCESS_DENIED": (errno.EACCES, "access is denied: check the credentials and the bucket's policy"),
@@ -62,7 +64,7 @@ class BucketFolder:
         return self
 
     def address(self, name: str) -> str:
-        return f"{self.root}/{inside(name, self)}"
+        return f"{self.root}/{inside(name, self)}" if name else self.root
 
     def read(self, name: str) -> bytes:
         return _again(lambda: self._read(name))
@@ -126,10 +128,13 @@ class BucketFolder:
         with self._asked(below):
             there = f"{top}/{below}" if below else top
             found = system.get_file_info(fs.FileSelector(there, recursive=True, allow_not_found=True))
+            if not found and not system.get_file_info([top.partition("/")[0]])[0].type:
+                raise OSError(*ADVICE["NO_SUCH_BUCKET"], self.address(below))
         for each in found:
-            if each.is_file and not each.base_name.startswith("."):
+            name = each.path.removeprefix(f"{top}/")
+            if each.is_file and not name.startswith(".") and "/." not in name:
                 modified = each.mtime_ns / 1e9 if each.mtime_ns is not None else 0.0
-                yield Entry(each.path.removeprefix(f"{top}/"), each.size, modified)
+                yield Entry(name, each.size, modified)
 
     def make(self) -> None:
         probe = f".probe-{uuid.uuid4().hex}"
@@ -142,7 +147,7 @@ class BucketFolder:
 
     def _put(self, name: str, content: pa.Buffer) -> None:
         """One PUT, or the parts of one upload: never more than one ``write``, so that nothing of ours can break it."""
-        with self._asked(name) as (system, path):
+        with self._asked(name, at_once=content.size <= ONE_PUT_BYTES) as (system, path):
             stream = system.open_output_stream(path)
             try:
                 stream.write(content)
@@ -153,10 +158,10 @@ class BucketFolder:
             raise OSError(errno.EIO, f"{there} bytes arrived of {content.size}", self.address(name))
 
     @contextmanager
-    def _asked(self, name: str) -> Iterator[tuple[fs.FileSystem, str]]:
+    def _asked(self, name: str, at_once: bool = True) -> Iterator[tuple[fs.FileSystem, str]]:
         """The file system and the path in it; what it raises has a number, one line, and the file's URL."""
         try:
-            system, top = self._system()
+            system, top = self._system(at_once)
             yield system, f"{top}/{inside(name, self)}" if name else top
         except FileNotFoundError:
             raise FileNotFoundError(errno.ENOENT, "it is not there", self.address(name)) from None
@@ -165,14 +170,14 @@ class BucketFolder:
                 raise
             raise OSError(*_in_short(str(error)), self.address(name)) from None
 
-    def _system(self) -> tuple[fs.FileSystem, str]:
-        parts = urlsplit(self.root)
-        if parts.scheme.lower() != "s3":
+    def _system(self, at_once: bool = True) -> tuple[fs.FileSystem, str]:
+        scheme, _, path = self.root.partition("://")
+        if scheme.lower() != "s3":
             system, path = _opened(str(self))
             return system, path
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
-        return _s3(parts.netloc, self.query, endpoint, region), f"{parts.netloc}{parts.path}"
+        return _s3(os.getpid(), at_once, path.partition("/")[0], self.query, endpoint, region), path
 
 
 class _Ranged(io.RawIOBase):
@@ -216,7 +221,10 @@ def _opened(url: str) -> tuple[fs.FileSystem, str]:
 
 
 @cache
-def _s3(bucket: str, query: str, endpoint: str, region: str) -> fs.S3FileSystem:
+def _s3(pid: int, at_once: bool, bucket: str, query: str, endpoint: str, region: str) -> fs.S3FileSystem:
+    """One for each process, as what a fork inherits would send on its parent's connections; and one for bodies that are
+    sent ``at_once``, by one PUT. It must not be given a larger one: where the upload in parts cannot be begun, closing
+    the stream, or forgetting it, would put an empty object there."""
     options = dict(parse_qsl(query))
     scheme, _, host = endpoint.rpartition("://")
     endpoint = options.get("endpoint_override") or host.rstrip("/")
@@ -228,7 +236,7 @@ def _s3(bucket: str, query: str, endpoint: str, region: str) -> fs.S3FileSystem:
         region=region,
         connect_timeout=CONNECT_S,
         request_timeout=REQUEST_S,
-        allow_delayed_open=True,  # a small body is one PUT
+        allow_delayed_open=at_once,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=MOST_ATTEMPTS),
     )
 

@@ -1,6 +1,7 @@
 """A folder on a disk of this machine, or one that is mounted like it."""
 
 import os
+import stat
 import tempfile
 import time
 import uuid
@@ -76,7 +77,8 @@ class LocalFolder:
 
     def size(self, name: str) -> int | None:
         with suppress(FileNotFoundError, NotADirectoryError):
-            return self._at(name).stat().st_size
+            status = self._at(name).stat()
+            return None if stat.S_ISDIR(status.st_mode) else status.st_size
         return None
 
     def remove(self, name: str) -> None:
