@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, replace
 
 from cluster_tts import storage
 from cluster_tts.chunking import MEASURES, Measure, chunk
-from cluster_tts.clips import Clips, clip_id
+from cluster_tts.clips import Clips, clip_id, digest
 from cluster_tts.completion import Completion
 from cluster_tts.context import in_context
-from cluster_tts.documents import digest_of, read, suffix_of
+from cluster_tts.documents import local, read
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import Job
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, PlannedChunk, PlanReader, PlanWriter
@@ -193,9 +193,15 @@ def _refuse_context(job: Job) -> None:
 
 def _plan_key(job: Job, document: Document) -> str:
     """A digest of all that the document's chunks and their clips follow from."""
+    try:
+        with local(document) as path:
+            content = digest(path) if path.is_file() else None  # a pipe would be waited for for ever
+            suffix = path.suffix
+    except OSError as error:
+        raise DocumentError(f"cannot read '{document.source}': {error.strerror or error}") from None
     sound = clip_id(*sound_identity(job.provider), "")
     room = [job.model.max_characters, job.model.unit]
-    return _digest([READERS, digest_of(document), suffix_of(document), asdict(job.chunking), room, sound])
+    return _digest([READERS, content, suffix, asdict(job.chunking), room, sound])
 
 
 def _note_clips(plan: Plan, sizes: Mapping[str, int], manifest: Manifest) -> set[str]:

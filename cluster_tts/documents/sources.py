@@ -1,4 +1,4 @@
-"""From what the user named to documents: files, folders, globs, on a disk or by URL, each with a name of its own."""
+"""From what the user named to documents: files, folders, globs, each document with a name of its own."""
 
 import hashlib
 import os
@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath
 
 from cluster_tts import storage
+from cluster_tts.documents import urls
 from cluster_tts.documents.readers import READERS
 from cluster_tts.errors import JobError
 from cluster_tts.model import Document
-from cluster_tts.storage import is_url
 
 WILDCARD = re.compile(r"[*?\[]")
 READABLE = f"{', '.join(READERS)} and files without a suffix"
@@ -28,22 +28,22 @@ DIGEST_DIGITS = 8
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A file, the source that led to it, where it stands below that and what that is called, and what it really is:
-    its path without links."""
+    """A file by path or URL, the source that led to it, the folder its name is counted from, its path below that, and
+    its path without links or its URL."""
 
-    file: Path | str
+    path: Path | str
     source: str
+    folder: str
     below: PurePath
-    root: str
     real: str
 
 
 def find(sources: Sequence[str]) -> list[Document]:
     """The documents that ``sources`` lead to, in the order of the sources and within each in reading order.
 
-    A source is a file, a folder or a glob, or the URL of one. Folders are searched to the bottom, without hidden
-    entries and without following links to other folders, so that a loop of links ends. Names depend on the set of
-    files alone.
+    A source is a file, a folder or a glob, by path or by URL. Folders are searched to the bottom, without hidden
+    entries and without following links to other folders, so that a loop of links ends. Names depend on the set of files
+    alone.
 
     Raises:
         JobError: a source is missing, unreadable, of an unknown kind or without documents, or leads to a file that
@@ -56,20 +56,24 @@ def find(sources: Sequence[str]) -> list[Document]:
         for each in sorted(_search(source), key=lambda each: _reading_order(each.below)):
             other = found.setdefault(each.real, each)
             if other is not each:
-                linked = "" if each.file == other.file else f" (it is '{other.file}' by another name)"
+                linked = "" if each.path == other.path else f" (it is '{other.path}' by another name)"
                 raise JobError(
-                    f"'{each.file}'{linked} is given twice, by '{other.source}' and by '{each.source}': name it once"
+                    f"'{each.path}'{linked} is given twice, by '{other.source}' and by '{each.source}': name it once"
                 )
     names = _names(found.values())
-    return [Document(names[real], each.file) for real, each in found.items()]
+    return [Document(names[real], each.path) for real, each in found.items()]
 
 
 def _search(source: str) -> list[_Found]:
     if not source:
         raise JobError("a source is empty: name a file, folder or glob")
-    if is_url(source):
-        return _search_storage(source)
-    path = Path(source)
+    if storage.is_url(source):
+        folder = None if source.startswith("s3://") else storage.at(source)
+        if not isinstance(folder, storage.LocalFolder):
+            return _search_bucket(source)
+        path = folder.path
+    else:
+        path = Path(source)
     try:
         if path.is_dir():
             root, files = path, set(_expand(path, ["**"]))
@@ -90,53 +94,18 @@ def _search(source: str) -> list[_Found]:
     if not files:
         what = "has nothing to speak in it" if path.is_dir() else "matches nothing that can be spoken"
         raise JobError(f"'{source}' {what}: what is looked for is {', '.join(READERS)}")
-    name = root.resolve().name
-    return [_Found(file, source, file.relative_to(root), name, os.path.realpath(file)) for file in files]
+    folder_name = root.resolve().name
+    return [_Found(file, source, folder_name, file.relative_to(root), os.path.realpath(file)) for file in files]
 
 
-def _search_storage(url: str) -> list[_Found]:
-    """The readable files that a URL leads to. A question mark begins its options, so it is no wildcard there."""
-    storage.at(url)  # which refuses what is no storage
-    address, mark, options = url.partition("?")
-    head = WILDCARD.split(address)[0]
-    root, pattern = (
-        (head.rpartition("/")[0], address[len(head.rpartition("/")[0]) + 1 :]) if head != address else ("", "")
-    )
-    try:
-        if pattern:
-            folder = storage.at(f"{root}{mark}{options}")
-            names = [entry.name for entry in folder.files() if _matches(entry.name.split("/"), pattern.split("/"))]
-        else:
-            folder, name = storage.file_at(url)
-            if name and folder.size(name) is not None:
-                if Path(name).suffix and Path(name).suffix.lower() not in READERS:
-                    raise JobError(f"'{url}' cannot be read: what can be read is {READABLE}")
-                names = [name]
-            else:
-                folder = storage.at(url)
-                names = [entry.name for entry in folder.files() if _matches(entry.name.split("/"), ["**"])]
-    except OSError as error:
-        raise JobError(f"'{url}' cannot be read: {error.strerror or error}; check the address") from None
-    if not names:
-        raise JobError(f"'{url}' leads to nothing that can be spoken: what is looked for is {', '.join(READERS)}")
-    called = str(folder).partition("?")[0].rpartition("/")[2]
-    return [
-        _Found(f"{folder.address(name)}{mark}{options}", url, PurePosixPath(name), called, folder.address(name))
-        for name in names
-    ]
-
-
-def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether the path in ``parts`` is a readable file that ``pattern``, a glob in parts, stands for."""
-    head, *rest = pattern
-    if head == "**":
-        deeper = len(parts) > 1 and not parts[0].startswith(".") and _matches(parts[1:], pattern)
-        return deeper or _matches(parts, rest or ["*"])
-    if not fnmatchcase(parts[0], head) or (parts[0].startswith(".") and not head.startswith(".")):
-        return False
-    if rest:
-        return len(parts) > 1 and _matches(parts[1:], rest)
-    return len(parts) == 1 and Path(parts[0]).suffix.lower() in READERS
+def _search_bucket(source: str) -> list[_Found]:
+    is_file, found = urls.search(source)
+    readable = [each for each in found if each.below.suffix.lower() in READERS or (is_file and not each.below.suffix)]
+    if is_file and not readable:
+        raise JobError(f"'{source}' cannot be read: what can be read is {READABLE}")
+    if not readable:
+        raise JobError(f"'{source}' leads to nothing that can be spoken: what is looked for is {', '.join(READERS)}")
+    return [_Found(each.url, source, each.folder, each.below, each.url) for each in readable]
 
 
 def _expand(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:
@@ -191,7 +160,7 @@ def _offers(found: _Found) -> Iterator[str]:
     stem = whole.removesuffix(found.below.suffix)
     yield stem
     yield whole
-    in_folder = f"{found.root}__{stem}"
+    in_folder = f"{found.folder}__{stem}"
     yield in_folder
     digest = _digest(found.real)
     yield f"{in_folder}-{digest[:DIGEST_DIGITS]}"

@@ -1,104 +1,99 @@
-"""Documents by URL: found and named as on a disk, fetched when they are read."""
+"""Texts in a bucket: found by URL, named as local ones are, read, and planned."""
 
-from collections.abc import Iterator
-from pathlib import Path
+import socket
+from collections.abc import Callable
 
 import pytest
 
-from cluster_tts.documents import digest_of, find, read, suffix_of
+from cluster_tts.documents import find, local, read
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.model import Document
-from cluster_tts.storage import at
-from tests.storage.server import Server, serving
+from cluster_tts.storage import bucket as bucket_module
+from tests.storage.conftest import Bucket
 
-TEXTS = {
-    "texts/a.txt": "First.",
-    "texts/part-10/b.md": "# Tenth",
-    "texts/part-2/b.md": "# Second",
-    "texts/part-2/.hidden.txt": "Never.",
-    "texts/.git/c.txt": "Never.",
-    "texts/picture.png": "no text",
-    "texts/README": "Without a suffix.",
-}
+Put = Callable[..., None]
+TEXTS = ("a.txt", "b/c-10.md", "b/c-2.md", "b/d/e.txt", "cover.png", ".hidden.txt", ".git/x.txt", "[x].txt", "README")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving() as server:
-        server.make_bucket("library")
-        yield server
+@pytest.fixture
+def texts(bucket: Bucket) -> str:
+    for name in TEXTS:
+        bucket.folder("texts").write(name, f"The words of {name}.".encode())
+    return f"{bucket.url}/texts"
 
 
-@pytest.fixture(autouse=True)
-def library(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    shelf = at("s3://library")
-    for name, text in TEXTS.items():
-        shelf.write(name, text.encode())
+def names(*sources: str) -> list[str]:
+    return [document.name for document in find(sources)]
 
 
-def named(*sources: str) -> dict[str, str]:
-    return {document.name: str(document.source) for document in find(sources)}
+def refusal(*sources: str) -> str:
+    with pytest.raises(JobError) as caught:
+        find(sources)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
-def test_a_folder_is_searched_to_its_bottom_in_reading_order_without_hidden_files() -> None:
-    for source in ("s3://library/texts", "s3://library/texts/"):
-        assert named(source) == {
-            "a": "s3://library/texts/a.txt",
-            "part-2__b": "s3://library/texts/part-2/b.md",
-            "part-10__b": "s3://library/texts/part-10/b.md",
-        }
+def test_a_folder_is_searched_with_and_without_a_slash(texts: str) -> None:
+    assert names(texts) == names(f"{texts}/") == names(f"{texts}/**") == ["[x]", "a", "b__c-2", "b__c-10", "b__d__e"]
+    assert names(texts.removesuffix("/texts"))[1] == "texts__a"
 
 
-def test_names_are_those_of_the_same_texts_on_a_disk(tmp_path: Path) -> None:
-    for name, text in TEXTS.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    for pattern in ("texts", "texts/*.txt", "texts/**/*.md", "texts/part-[12]*/b.md", "texts/**", "texts/a.txt"):
-        here, there = find([str(tmp_path / pattern)]), find([f"s3://library/{pattern}"])
-        assert [document.name for document in here] == [document.name for document in there], pattern
+def test_a_file_is_one_document_also_without_a_suffix(texts: str) -> None:
+    assert names(f"{texts}/b/c-2.md", f"{texts}/README", f"{texts}/[x].txt") == ["c-2", "README", "[x]"]
 
 
-def test_a_file_needs_no_suffix_and_options_stay_with_it(server: Server) -> None:
-    options = f"?endpoint_override={server.url.removeprefix('http://')}&scheme=http"
-    (document,) = find([f"s3://library/texts/README{options}"])
-    assert document.source == f"s3://library/texts/README{options}"
-    assert [paragraph.text for paragraph in read(document)] == ["Without a suffix."]
-    assert suffix_of(document) == ""
+def test_a_glob_is_expanded(texts: str) -> None:
+    assert names(f"{texts}/**/*.md") == ["b__c-2", "b__c-10"]
+    assert names(f"{texts}/*.txt") == ["[x]", "a"]
+    assert names(f"{texts}/?.txt") == names(f"{texts}/[ab].txt") == ["a"]
+    assert names(f"{texts}/b/c-?.md") == ["c-2"]
 
 
-def test_what_is_read_is_what_is_there_now() -> None:
-    (document,) = find(["s3://library/texts/part-2/b.md"])
-    assert suffix_of(document) == ".md"
-    before = digest_of(document)
-    assert [paragraph.text for paragraph in read(document)] == ["Second"]
-    at("s3://library").write("texts/part-2/b.md", b"# Another")
-    assert [paragraph.text for paragraph in read(document)] == ["Another"]
-    assert digest_of(document) != before
+def test_options_stay_on_the_url(texts: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    options = f"?endpoint_override={bucket.server.url.removeprefix('http://')}&scheme=http"
+    for source in f"{texts}/?.txt{options}", f"{texts}/a.txt{options}":
+        document = find([source])[0]
+        assert document == Document("a", f"{texts}/a.txt{options}")
+        assert [paragraph.text for paragraph in read(document)] == ["The words of a.txt."]
 
 
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        ("s3://library/none", "'s3://library/none' leads to nothing that can be spoken"),
-        ("s3://library/texts/*.rst", "leads to nothing that can be spoken"),
-        ("s3://library/texts/picture.png", "cannot be read: what can be read is"),
-    ],
-)
-def test_a_url_that_leads_to_nothing_is_named(source: str, words: str) -> None:
-    with pytest.raises(JobError, match=words.replace("*", ".")):
-        find([source])
+def test_a_reading_fetches_once_and_leaves_nothing(texts: str, bucket: Bucket) -> None:
+    document = Document("a", f"{texts}/a.txt")
+    before = bucket.requests("GetObject")
+    assert [paragraph.text for paragraph in read(document)] == ["The words of a.txt."]
+    assert bucket.requests("GetObject") - before == 1
+    with local(document) as path:
+        assert path.suffix == ".txt"
+    assert not path.exists()
 
 
-def test_the_same_file_twice_is_refused() -> None:
-    with pytest.raises(JobError, match="is given twice"):
-        find(["s3://library/texts", "s3://library/texts/a.txt"])
+def test_an_object_given_twice_is_refused(texts: str) -> None:
+    assert "is given twice" in refusal(texts, f"{texts}/a.txt")
 
 
-def test_a_document_that_is_gone_or_no_text_is_told_by_its_url() -> None:
-    at("s3://library").write("bad/noise.txt", b"\x00\x01" * 500)
-    for url in ("s3://library/bad/gone.txt", "s3://library/bad/noise.txt"):
-        with pytest.raises(DocumentError, match=f"^'{url}'") as error:
-            list(read(Document("name", url)))
-        assert "/tmp" not in str(error.value)
+def test_what_leads_nowhere_is_named(texts: str) -> None:
+    assert f"'{texts}/cover.png' cannot be read: what can be read is" in refusal(f"{texts}/cover.png")
+    for source in f"{texts}/missing.txt", f"{texts}/no/folder/", f"{texts}/*.pdf":
+        assert f"'{source}' leads to nothing that can be spoken" in refusal(source)
+    assert "there is no such bucket" in refusal("s3://no-such-bucket-here/a.txt")
+
+
+def test_a_server_that_cannot_be_reached_is_named(texts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_module, "MOST_ATTEMPTS", 1)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        said = refusal(texts)
+    assert texts in said
+    assert "cannot be reached" in said
+    assert "AWS_ENDPOINT_URL" in said
+
+
+@pytest.mark.parametrize(("name", "says"), [("binary.txt", "looks binary"), ("gone.txt", "it is not there")])
+def test_a_document_that_cannot_be_read_is_named_by_its_url(bucket: Bucket, name: str, says: str) -> None:
+    bucket.folder("texts").write("binary.txt", b"%PDF-1.7")
+    url = f"{bucket.url}/texts/{name}"
+    with pytest.raises(DocumentError, match=says) as caught:
+        list(read(Document("x", url)))
+    assert f"'{url}'" in str(caught.value)
