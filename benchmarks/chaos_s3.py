@@ -1,7 +1,9 @@
 """OUT and clips on an S3 server of this machine that fails 5 % of the requests: the tests' own, as a process."""
 
+import json
 import os
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.storage.server import serving
+from tests.storage.faulty import ENVIRONMENT, STATS, serving
 
 BUCKET = "chaos"
 FAILING = 0.05
@@ -19,13 +21,12 @@ FAILING = 0.05
 @contextmanager
 def server(seed: int) -> Iterator[str]:
     """The URL of its bucket; this process and all it starts are told where it is."""
-    with serving(FAILING, seed) as made:
-        os.environ.update(made.environment)
-        made.make_bucket(BUCKET)
+    with serving(BUCKET, FAILING, seed) as url:
+        os.environ.update({**ENVIRONMENT, "AWS_ENDPOINT_URL": url})
         yield f"s3://{BUCKET}"
-        asked = made.requests()
-    failed = sum(line.endswith(" 503") for line in asked)
-    print(f"S3: {len(asked)} requests, {failed} of them failed", file=sys.stderr, flush=True)
+        with urllib.request.urlopen(url + STATS, timeout=20) as answer:
+            counts = json.load(answer)
+    print(f"S3: {counts['requests']} requests, {counts['failed']} of them failed", file=sys.stderr, flush=True)
 
 
 def half_written(out: str) -> list[str]:

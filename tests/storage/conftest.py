@@ -7,14 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from cluster_tts import storage
-from tests.storage.faulty import REGION, FaultyServer
-
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "not-a-secret-at-all",
-    "AWS_REGION": REGION,
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
+from tests.storage.faulty import ENVIRONMENT, FaultyServer
 
 
 @dataclass(frozen=True)

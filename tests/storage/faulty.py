@@ -12,9 +12,13 @@ import random
 import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -25,6 +29,13 @@ from werkzeug.test import Client
 
 STATS = "/_stats"
 REGION = "us-east-1"
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "not-a-secret-at-all",
+    "AWS_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""What a client needs besides ``AWS_ENDPOINT_URL``."""
 SLOW_DOWN = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message><RequestId>1</RequestId></Error>"""
 # What a failing request meets, with its weight: it is refused; its connection is reset before or after it was carried
@@ -135,6 +146,25 @@ def _reset(environ: WSGIEnvironment) -> Cut:
 def _half(body: bytes, environ: WSGIEnvironment) -> Iterator[bytes]:
     yield body[: len(body) // 2]
     raise _reset(environ)
+
+
+@contextmanager
+def serving(bucket: str, fail: float = 0.0, seed: int = 0) -> Iterator[str]:
+    """The URL of such a server in a process of its own, with one bucket, until the block ends."""
+    command = [
+        sys.executable, "-W", "ignore", "-m", __name__, "--bucket", bucket, "--fail", str(fail), "--seed", str(seed)
+    ]  # fmt: skip
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        url = process.stdout.readline().strip()
+        if not url:
+            raise RuntimeError("the S3 server did not start: is moto[server] installed?")
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
 
 
 def main() -> None:
