@@ -243,12 +243,11 @@ class Run:
         log.error("%s stays incomplete: %s", name, error or f"{missing} of its clips are missing")
 
     def _progress(self, in_flight: int) -> Progress:
-        rows, totals = self._record.rows.values(), self._record.totals
-        states = Counter(row.status for row in rows)
+        states, totals = self._record.states, self._record.totals
         gate_wait_s, latency_s = totals.lately()
         made = sum(totals.attempts[status] for status in (Status.SPOKEN, Status.FOUND, Status.FAILED))
         return Progress(
-            documents=len(rows),
+            documents=states.total(),
             documents_whole=states["whole"],
             documents_incomplete=states["incomplete"] + states["unreadable"],
             clips=self._to_make,

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -72,7 +73,7 @@ class Record:
         self.totals = Totals()
         self.gauge = Gauge()
         self.purse = Purse()  # what was left of the job's budgets when the run began
-        self.rows: dict[str, DocumentRow] = {}
+        self.rows = {}
         self.flushed = False
         self.failed: dict[str, Outcome] = {}  # by clip id: those that were given up
         self.locations: Mapping[str, PlanLocation] = {}  # where the documents' plans stand
@@ -87,6 +88,16 @@ class Record:
         self._started = clock()
         self._next_flush = 0.0
         self._of_other_runs: dict[str, DocumentRow] | None = None
+
+    @property
+    def rows(self) -> dict[str, DocumentRow]:
+        """How each document stands."""
+        return self._rows
+
+    @rows.setter
+    def rows(self, rows: dict[str, DocumentRow]) -> None:
+        self._rows = rows
+        self.states = Counter(row.status for row in rows.values())
 
     def add(self, outcome: Outcome) -> None:
         """Note one attempt."""
@@ -121,7 +132,10 @@ class Record:
 
     def document(self, row: DocumentRow) -> None:
         """Note how a document stands now."""
-        self.rows[row.document] = row
+        if before := self._rows.get(row.document):
+            self.states[before.status] -= 1
+        self.states[row.status] += 1
+        self._rows[row.document] = row
 
     def beat(self) -> None:
         """Flush if it is time to."""
@@ -228,7 +242,8 @@ def line(row: DocumentRow, asked: Asked | None = None) -> DocumentLine:
 
 def write_report(out: Folder, report: Report) -> None:
     """Replace ``report.json`` (by which a run's outcome is read) and, once it has ended, ``report.html``."""
-    write_whole(out, REPORT, sealed_json.dumps(report.as_dict(), indent=1) + "\n")
+    indent = None if report.exit_code is None else 1  # for people; to write it takes ten times as long
+    write_whole(out, REPORT, sealed_json.dumps(report.as_dict(), indent=indent) + "\n")
     if report.exit_code is not None:
         write_whole(out, "report.html", page(report))
 

@@ -242,7 +242,6 @@ class TaskQueue:
             self._take_out(clip_id)
 
     def _take_out(self, clip_id: str) -> None:
-        """Let a clip wait no more."""
         remaining = [entry for entry in self._waiting if entry[1].id != clip_id]
         if len(remaining) < len(self._waiting):
             heapq.heapify(remaining)

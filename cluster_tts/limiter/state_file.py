@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,7 @@ __all__ = ["AccountFile", "Busy", "Mine", "PartyView", "Shared", "Unlockable", "
 
 log = logging.getLogger(__name__)
 
+OPEN_TRIES = 3  # each waits for the lock as long as it may
 MOST_FAILED = 20  # exchanges in a row, one a second: what cannot be written till then will not be (time does not
 # count: the process itself may have been stopped)
 
@@ -91,6 +93,9 @@ class AccountFile:
         """Enter; what is known there. ``span_s`` is window + guard."""
         self._span_s, self._since, self._seen = span_s, self._wall(), None
         try:
+            for _ in range(OPEN_TRIES - 1):
+                with suppress(BlockingIOError):  # many at once, on a machine that is busy
+                    return self._exchange(Mine(), closed=False)
             return self._exchange(Mine(), closed=False)
         except OSError as error:
             if self._may_meet():
