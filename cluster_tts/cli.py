@@ -49,11 +49,11 @@ app = typer.Typer(
 SETTING = re.compile(r"[A-Za-z_][\w.]*(?:\[[^]=]+\][\w.]*)*=", re.ASCII)
 
 Sources = Annotated[
-    list[str], typer.Argument(metavar="SOURCE|key=value", help="Files, folders, globs; and settings as key=value.")
+    list[str], typer.Argument(metavar="SOURCE|key=value", help="Files, folders, globs, URLs; settings as key=value.")
 ]
-Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Where everything goes (default: out).")]
+Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="A folder or storage URL (default: out).")]
 Config = Annotated[list[Path] | None, typer.Option("-c", "--config", metavar="FILE", help="A YAML file of settings.")]
-Existing = Annotated[str, typer.Argument(metavar="OUT", help="The folder of an earlier run.")]
+Existing = Annotated[str, typer.Argument(metavar="OUT", help="What an earlier run had as --out.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="key=value", help="Settings.")]
 Json = Annotated[bool, typer.Option("--json", help="One machine-readable summary on stdout.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what the manifest says; clips stay.")]
