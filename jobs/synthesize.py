@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cluster_tts.cli import main
 from cluster_tts.errors import EXIT_USAGE
+from cluster_tts.storage import is_url
 
 WORKING_DIR_COPY = "working_dir_files"  # where Ray unpacks --working-dir; it goes with the job
 
@@ -19,10 +20,10 @@ if __name__ == "__main__":
     parser.add_argument("--out")
     given, rest = parser.parse_known_args()
     out = given.out or next((word.removeprefix("out=") for word in reversed(rest) if word.startswith("out=")), "out")
-    if WORKING_DIR_COPY in str(Path.cwd()) and not Path(out).is_absolute():
+    if WORKING_DIR_COPY in str(Path.cwd()) and not Path(out).is_absolute() and not is_url(out):
         sys.stderr.write(
             f"synthesize.py: --out '{out}' is relative, and this job's folder is a copy that vanishes with it: "
-            "give an absolute path that every node sees\n"
+            "give an absolute path that every node sees, or a URL\n"
         )
         sys.exit(EXIT_USAGE)
     sys.argv[1:1] = ["run"]
