@@ -27,12 +27,11 @@ from cluster_tts import scratch
 from cluster_tts.storage.folder import Entry
 from cluster_tts.storage.names import inside
 
-# The SDK's own, with pauses of up to 1, 2, 4 and 8 s: throttling, server errors, broken connections. A server that
-# cannot be reached is given up after 5 to 30 s.
-MOST_ATTEMPTS = 5
 CONNECT_S, REQUEST_S = 3.0, 20.0
+SDK_ATTEMPTS = 2
+PAUSES_S = (0.1, 0.3, 1.0, 2.0, 4.0)  # before our own further attempts
+FINAL = frozenset({errno.ENOENT, errno.ENODEV, errno.EACCES})  # what another attempt does not change
 T = TypeVar("T")
-PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 BLOCK_BYTES = 8 * 2**20
 ONE_PUT_BYTES = 5 * 2**20  # what is larger goes in parts, and its size is looked at afterwards
 AWS_ERROR = re.compile(r"AWS Error (?P<code>\w+) during \w+ operation: (?P<what>.*?)(?: \(Request ID.*)?$", re.DOTALL)
@@ -67,12 +66,12 @@ class BucketFolder:
         return f"{self.root}/{inside(name, self)}" if name else self.root
 
     def read(self, name: str) -> bytes:
-        return _again(lambda: self._read(name))
+        def ask(system: fs.FileSystem, path: str) -> bytes:
+            with system.open_input_file(path) as file:
+                content: bytes = file.read_at(file.size(), 0)
+                return content
 
-    def _read(self, name: str) -> bytes:
-        with self._asked(name) as (system, path), system.open_input_stream(path) as stream:
-            content: bytes = stream.read()
-            return content
+        return self._do(name, ask)
 
     def write(self, name: str, content: bytes) -> None:
         self._put(name, pa.py_buffer(content))
@@ -95,42 +94,44 @@ class BucketFolder:
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         with self.new(name) as path:
-            _again(lambda: self._fetch(name, path))
-            yield path
 
-    def _fetch(self, name: str, path: Path) -> None:
-        with (
-            self._asked(name) as (system, there),
-            system.open_input_stream(there) as stream,
-            path.open("wb") as file,
-        ):
-            shutil.copyfileobj(stream, file, BLOCK_BYTES)
+            def ask(system: fs.FileSystem, there: str) -> None:
+                with system.open_input_file(there) as stream, path.open("wb") as file:
+                    shutil.copyfileobj(stream, file, BLOCK_BYTES)
+
+            self._do(name, ask)
+            yield path
 
     def open(self, name: str) -> pa.NativeFile:
         return pa.PythonFile(_Ranged(self, name), mode="r")
 
-    def _read_at(self, name: str, start: int, size_bytes: int) -> bytes:
-        with self._asked(name) as (system, path), system.open_input_file(path) as file:
-            content: bytes = file.read_at(size_bytes, start)
-            return content
+    def read_at(self, name: str, start: int, size_bytes: int) -> bytes:
+        """So many bytes of the file, from ``start`` on."""
+
+        def ask(system: fs.FileSystem, path: str) -> bytes:
+            with system.open_input_file(path) as file:
+                content: bytes = file.read_at(size_bytes, start)
+                return content
+
+        return self._do(name, ask)
 
     def size(self, name: str) -> int | None:
-        with self._asked(name) as (system, path):
-            found: fs.FileInfo = system.get_file_info([path])[0]
-            return found.size if found.is_file else None
+        found: fs.FileInfo = self._do(name, lambda system, path: system.get_file_info([path])[0])
+        return found.size if found.is_file else None
 
     def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError), self._asked(name) as (system, path):
-            system.delete_file(path)
+        with suppress(FileNotFoundError):
+            self._do(name, lambda system, path: system.delete_file(path))
 
     def files(self, below: str = "") -> Iterator[Entry]:
-        system, top = self._system()
-        with self._asked(below):
-            there = f"{top}/{below}" if below else top
-            found = system.get_file_info(fs.FileSelector(there, recursive=True, allow_not_found=True))
-            if not found and not system.get_file_info([top.partition("/")[0]])[0].type:
+        def ask(system: fs.FileSystem, path: str) -> list[fs.FileInfo]:
+            found: list[fs.FileInfo] = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+            if not found and not system.get_file_info([path.partition("/")[0]])[0].type:
                 raise OSError(*ADVICE["NO_SUCH_BUCKET"], self.address(below))
-        for each in found:
+            return found
+
+        top = self._system()[1]
+        for each in self._do(below, ask):
             name = each.path.removeprefix(f"{top}/")
             if each.is_file and not name.startswith(".") and "/." not in name:
                 modified = each.mtime_ns / 1e9 if each.mtime_ns is not None else 0.0
@@ -147,22 +148,28 @@ class BucketFolder:
 
     def _put(self, name: str, content: pa.Buffer) -> None:
         """One PUT, or the parts of one upload: never more than one ``write``, so that nothing of ours can break it."""
-        with self._asked(name, at_once=content.size <= ONE_PUT_BYTES) as (system, path):
+
+        def ask(system: fs.FileSystem, path: str) -> None:
             stream = system.open_output_stream(path)
             try:
                 stream.write(content)
             finally:
                 stream.close()  # raises where a part was not taken, and then publishes nothing
+
+        self._do(name, ask, at_once=content.size <= ONE_PUT_BYTES)
         if content.size > ONE_PUT_BYTES and (there := self.size(name)) != content.size:
             self.remove(name)
             raise OSError(errno.EIO, f"{there} bytes arrived of {content.size}", self.address(name))
 
-    @contextmanager
-    def _asked(self, name: str, at_once: bool = True) -> Iterator[tuple[fs.FileSystem, str]]:
-        """The file system and the path in it; what it raises has a number, one line, and the file's URL."""
+    def _do(self, name: str, ask: Callable[[fs.FileSystem, str], T], at_once: bool = True) -> T:
+        """What ``ask`` gives for the file system and the path in it, tried again where that may help."""
+        return _again(lambda: self._once(name, ask, at_once), PAUSES_S)
+
+    def _once(self, name: str, ask: Callable[[fs.FileSystem, str], T], at_once: bool) -> T:
+        """The same, once. What it raises has a number, one line, and the file's URL."""
         try:
             system, top = self._system(at_once)
-            yield system, f"{top}/{inside(name, self)}" if name else top
+            return ask(system, f"{top}/{inside(name, self)}" if name else top)
         except FileNotFoundError:
             raise FileNotFoundError(errno.ENOENT, "it is not there", self.address(name)) from None
         except (OSError, pa.ArrowInvalid) as error:
@@ -209,7 +216,7 @@ class _Ranged(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         left = max(0, self._size_bytes - self._position)
         wanted = left if size < 0 else min(size, left)
-        content = _again(lambda: self._folder._read_at(self._name, self._position, wanted)) if wanted else b""
+        content = self._folder.read_at(self._name, self._position, wanted) if wanted else b""
         self._position += len(content)
         return content
 
@@ -237,23 +244,22 @@ def _s3(pid: int, at_once: bool, bucket: str, query: str, endpoint: str, region:
         connect_timeout=CONNECT_S,
         request_timeout=REQUEST_S,
         allow_delayed_open=at_once,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=MOST_ATTEMPTS),
+        retry_strategy=fs.AwsDefaultS3RetryStrategy(max_attempts=SDK_ATTEMPTS),
     )
 
 
-def _again(
-    ask: Callable[[], T], pauses_s: Sequence[float] = PAUSES_S, sleep: Callable[[float], None] = time.sleep
-) -> T:
-    """What ``ask`` gives; asked again where the SDK gave up without a second attempt.
+def _again(ask: Callable[[], T], pauses_s: Sequence[float], sleep: Callable[[float], None] = time.sleep) -> T:
+    """What ``ask`` gives, asked again a few times: throttling, server errors, broken connections.
 
-    A refusal whose page is longer than the file we asked for does not fit the buffer Arrow made for the file. The SDK
-    calls that an internal failure, which it does not try again: a throttled read of a small file would end the run.
+    The SDK's own attempts are not enough. Its standard strategy has an allowance for them that a steady 5 % of failures
+    uses up within minutes, after which it makes none; and a refusal whose page is longer than the range that was asked
+    for does not fit Arrow's buffer and counts as an error that needs no second attempt.
     """
     for pause_s in pauses_s:
         try:
             return ask()
         except OSError as error:
-            if "INTERNAL_FAILURE" not in str(error):
+            if error.errno in FINAL:
                 raise
         sleep(pause_s)
     return ask()

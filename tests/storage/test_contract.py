@@ -279,7 +279,7 @@ def test_a_server_that_cannot_be_reached_is_named(bucket: Bucket, monkeypatch: p
 
 
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket_module, "MOST_ATTEMPTS", 1)
+    monkeypatch.setattr(bucket_module, "PAUSES_S", ())
 
 
 def test_the_server_may_stand_in_the_url(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def test_what_leads_nowhere_is_named(texts: str) -> None:
 
 
 def test_a_server_that_cannot_be_reached_is_named(texts: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket_module, "MOST_ATTEMPTS", 1)
+    monkeypatch.setattr(bucket_module, "PAUSES_S", ())
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
