@@ -83,16 +83,15 @@ async def run_job(
         with storage(out):
             await fence.take(stop, options.tell, partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set))
             manifest.term = fence.term
-        with storage(out), log_file(out, options.verbose) as record.spool:
+        with storage(out), log_file(out, options.verbose, fence) as record.spool, resumable(out):
             await asyncio.to_thread(sweep, job)
             for warning in warnings_of(job, datetime.now(UTC).date()):
                 log.warning("%s", warning)
             log.info("run %s: %d documents, %s, engine %s", manifest.run_id, len(found), job.provider.name, job.engine)
             record.flush("running", None)
             plan = await _run(absolute(job) if job.engine == "ray" else job, found, record, stop, options)
-            with resumable(out):
-                await asyncio.to_thread(sweep, job, clips=bool(record.totals.errors["worker_died"]))
-                return finish(job, plan, record)
+            await asyncio.to_thread(sweep, job, clips=bool(record.totals.errors["worker_died"]))
+            return finish(job, plan, record)
     except BaseException as error:
         if record.flushed or manifest.exists:  # else there is no OUT yet, and none is made to say so
             with suppress(OSError, JobError):  # which the same disk may refuse too, and another run's OUT is its own
@@ -122,12 +121,12 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
         record.purse, record.gauge.named = purse, Limits.of(job.quota)
         if not options.retry_failed:  # of what failed before it is not known how much is left of it
             record.gauge.course = await asyncio.to_thread(course_of, plan, job)
-        with resumable(out), missing_told(job, plan, record):
+        with missing_told(job, plan, record):
             record.flush("running", None)
             if plan.needs_speech and not provider_class(job.provider.name).embedded:
                 refuse_empty(job, purse)
                 record.reservations = Reservations(manifest.folder, manifest.run_id, job)
-            if pool is not None and plan.needs_speech:
+            if pool is not None and plan.needs_speech and (hiring or not stop.is_set()):
                 await (hiring or pool.hire())
                 crew = pool
             else:

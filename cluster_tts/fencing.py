@@ -145,6 +145,8 @@ class Fence:
             Interrupted: another run owns OUT, or none does yet.
             OSError: the claim had to be renewed first, and storage refused.
         """
+        if self._released:
+            raise Interrupted(f"the run in '{self.out}' has ended: nothing is written any more; run the command again")
         if self.error is None and self.owns and not self._trusted():
             self.step()
         if self.error is not None:

@@ -1,6 +1,6 @@
 """One document's joining as something that can be sent: where its plan stands and what its clips measure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cluster_tts.clips import Clips
 from cluster_tts.completion import unpack
+from cluster_tts.errors import Interrupted
 from cluster_tts.job import StitchingSettings
 from cluster_tts.manifest import PlanLocation
 from cluster_tts.stitching import Files, Joined, Piece, stitch
@@ -40,12 +41,19 @@ class JoinOrder:
             yield Piece(chunk.index, chunk.paragraph, chunk.text, chunk.clip_id, unpack(row))
 
 
-def join(order: JoinOrder) -> Joined:
-    """Join a document into ``OUT/documents``.
+def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Joined:
+    """Join a document into ``OUT/documents``. ``is_stopped`` is looked at before every clip.
 
     Raises:
         DamagedClips: clips are missing or not what the manifest says; nothing was written.
-        Interrupted: another run owns OUT by now; nothing was written.
+        Interrupted: another run owns OUT by now, or it was stopped; nothing was written.
     """
+
+    def pieces() -> Iterator[Piece]:
+        for piece in order.pieces():
+            if is_stopped():
+                raise Interrupted(f"'{order.document}' was not joined to its end: run the same command again")
+            yield piece
+
     may_publish = order.fence.check if order.fence else lambda: None
-    return stitch(order.document, order.pieces, Files(order.clips, order.out, may_publish), order.settings)
+    return stitch(order.document, pieces, Files(order.clips, order.out, may_publish), order.settings)

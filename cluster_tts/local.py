@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -45,6 +46,7 @@ class LocalCrew:
         self._worker = make_worker(job, self._hire, LocalTasks(self._queue), self._limiter)
         self._working: asyncio.Task[None] | None = None
         self._had: Mapping[str, int] = {}
+        self._ended = threading.Event()  # a thread cannot be cancelled: it looks for itself
 
     async def exchange(self, clips: Sequence[Clip], last: bool) -> Ledger:
         if self._working is None:
@@ -57,7 +59,7 @@ class LocalCrew:
         return self._limiter.standing(self._hire.run)
 
     async def join(self, order: JoinOrder) -> Joined:
-        return await asyncio.to_thread(join, order)
+        return await asyncio.to_thread(join, order, self._ended.is_set)
 
     async def wind_up(self) -> Ledger:
         ledger = self._ask_queue(Orders(close=True, had=self._had))
@@ -71,6 +73,7 @@ class LocalCrew:
         return ledger
 
     async def aclose(self) -> None:
+        self._ended.set()
         if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)

@@ -122,8 +122,8 @@ class Run:
             self._settle(ledger.outcomes)
             if not ledger.lent:
                 self._record.nothing_under_way()
-                return
-            if now() >= deadline:
+            if not ledger.lent or now() >= deadline:
+                self._record.keep()  # whoever stops us may not wait for what follows
                 return
             self._record.beat()
             await asyncio.sleep(WIND_UP_TICK_S)
@@ -222,10 +222,12 @@ class Run:
         if self._plan.completion.is_whole(name):
             self._whole.append(name)
         self._mendings[name] += 1
-        if self._mendings[name] > MOST_MENDINGS:
-            self._give_up(name, f"{damage}; it was mended {MOST_MENDINGS} times: is the disk in order?")
-        else:
+        if self._mendings[name] <= MOST_MENDINGS:
             self._feed = chain(self._plan.clips_of(name), self._feed)
+            return
+        self._give_up(name, f"{damage}; it was mended {MOST_MENDINGS} times: is the disk in order?")
+        for clip_id in damage.clip_ids:  # nobody makes them again: others that want them wait in vain
+            self._sort_out(each for each in self._plan.completion.fail(clip_id) if each in self._open)
 
     def _is_sound(self, clip_id: str) -> bool:
         """Whether the clip on disk is what was last measured of it."""

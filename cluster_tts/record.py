@@ -142,6 +142,13 @@ class Record:
         if self._clock() >= self._next_flush:
             self.flush("running", None)
 
+    def keep(self) -> None:
+        """Write down now the rows of all that was added, and no report."""
+        self._still_ours()
+        self.manifest.flush(self._still_ours)
+        if self.reservations is not None:
+            self.reservations.flushed()
+
     def flush(self, status: str, exit_code: int | None, message: str | None = None) -> Report:
         """Write everything down now; the report as written. Once the run has ended it tells of what failed.
 

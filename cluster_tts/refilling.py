@@ -1,7 +1,7 @@
 """The driver's side of a queue that may die: whatever takes its place is told what it has to know."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -34,8 +34,8 @@ class RefilledQueue:
         self._had: Mapping[str, int] = {}
         self._name = ""
 
-    async def exchange(self, orders: Orders, workers: Collection[str]) -> Ledger:
-        """Carry out ``orders``; ``workers`` are those whose word a new queue has to wait for.
+    async def exchange(self, orders: Orders, workers: Callable[[], Collection[str]]) -> Ledger:
+        """Carry out ``orders``; ``workers`` gives those whose word a new queue has to wait for.
 
         What the queue itself raises comes through; the same orders may then be given again.
         """
@@ -46,7 +46,7 @@ class RefilledQueue:
             log.warning("the task queue died; another takes its place, with %d clips", len(self._handed))
             self._name = ledger.queue
             refill = replace(orders, clips=tuple(self._handed.values()), queue=self._name)
-            ledger = await self._queue.resume(refill, workers)
+            ledger = await self._queue.resume(refill, workers())
         self._name, self._had = ledger.queue, ledger.had
         for outcome in ledger.outcomes:
             if outcome.is_final:

@@ -138,7 +138,8 @@ class TaskQueue:
         for worker, number, _ in self._outcomes:
             had[worker] = max(had.get(worker, 0), number + 1)
         outcomes = tuple(outcome for _, _, outcome in self._outcomes)
-        return Ledger(outcomes, len(self._waiting), len(self._lent), had, self.name)
+        # Who has not been heard yet may hold something: to the driver it is as if it had been lent.
+        return Ledger(outcomes, len(self._waiting), len(self._lent) + len(self._roll_call()), had, self.name)
 
     def resume(self, orders: Orders, workers: Collection[str]) -> Ledger:
         """Take the place of a queue that died: ``orders.clips`` are all clips that were handed in and have not ended.
@@ -179,8 +180,11 @@ class TaskQueue:
         self._take_back_expired()
         self._adopt(worker, holding)
         self._roll.discard(worker)
-        clips = () if self._roll and now < self._roll_ends else tuple(self._lend(worker, want))
+        clips = () if self._roll_call() else tuple(self._lend(worker, want))
         return Loans(clips, self._closed, self._told.get(worker, 0), self._had.get(worker, 0))
+
+    def _roll_call(self) -> Collection[str]:
+        return self._roll if self._clock() < self._roll_ends else ()
 
     def _lend(self, worker: str, want: int) -> Iterator[Clip]:
         held = [clip_id for clip_id, loan in self._lent.items() if loan.worker == worker]
@@ -288,13 +292,6 @@ class TaskQueue:
 
 def _died(clip: Clip, worker: str, attempt: int, status: Status, what: str) -> Outcome:
     return Outcome(
-        clip_id=clip.id,
-        document=clip.document,
-        chunk_index=clip.chunk_index,
-        attempt=attempt,
-        status=status,
-        characters=len(clip.text),
-        error_kind="worker_died",
-        error_message=what,
-        worker=worker,
-    )
+        clip_id=clip.id, document=clip.document, chunk_index=clip.chunk_index, attempt=attempt, status=status,
+        characters=len(clip.text), error_kind="worker_died", error_message=what, worker=worker,
+    )  # fmt: skip

@@ -107,8 +107,11 @@ class Spool:
     def flushed(self) -> None:
         """Bring it there, if the last time is long enough ago."""
         if self._clock() >= self._next:
-            self.bring()
             self._next = self._clock() + SPOOL_S
+            try:
+                self.bring()
+            except OSError as error:  # no log is worth a run
+                log.warning("run.log could not be brought to %s, which is tried again: %s", self._out, error)
 
     def bring(self) -> None:
         """Bring it there now."""
@@ -134,10 +137,14 @@ def log_file(out: Folder, verbose: bool, fence: Fence | None = None) -> Iterator
             with _logged(path, verbose):
                 yield spool
         finally:
-            with suppress(Interrupted):
+            try:
                 if fence is not None:
                     fence.check()
                 spool.bring()
+            except Interrupted:
+                pass  # another run owns OUT, and its log
+            except OSError as error:  # what there is to say of storage is said by what needs it
+                log.warning("run.log could not be brought to %s: %s", out, error)
 
 
 class _Redacted(logging.Formatter):

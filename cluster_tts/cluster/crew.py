@@ -52,7 +52,6 @@ class RayCrew:
         self._work: dict[Any, str] = {}  # the worker's name by the reference to its work
         self._actors: dict[str, tuple[Any, Any]] = {}  # by name: its handle, and the reference to the node it is on
         self._retired: set[str] = set()
-        self._joining: set[Any] = set()
         self._mourning: set[asyncio.Task[None]] = set()
         self._hired = False
         self._hired_names: list[str] = []
@@ -240,7 +239,7 @@ class RayCrew:
     async def join(self, order: JoinOrder) -> Joined:
         from cluster_tts.cluster.joins import join_on
 
-        return await join_on(order, self._joining)
+        return await join_on(order)
 
     async def wind_up(self) -> Ledger:
         self._winding_up = True
@@ -252,7 +251,11 @@ class RayCrew:
         # Whoever is found dead while the queue is being asked is told of the next time.
         (dead, self._dead), (lost, self._lost) = (self._dead, []), (self._lost, [])
         orders = Orders(clips, dead, lost, last, self._winding_up)
-        return await self._queue.exchange(orders, [*self._actors])
+        return await self._queue.exchange(orders, self._placed_workers)
+
+    def _placed_workers(self) -> list[str]:
+        """Those that have a place on some machine: the others hold nothing."""
+        return [name for name, (_, where) in self._actors.items() if nodes.of(where) is not None]
 
     async def aclose(self) -> None:
         """Let the pool go and disconnect; on a shared cluster nothing of this run stays."""
@@ -264,12 +267,13 @@ class RayCrew:
         self._thread.shutdown()
 
     def _stop(self) -> None:
-        import ray
+        try:
+            import ray
+        except ModuleNotFoundError:
+            return  # which has been said
 
         try:
             if ray.is_initialized():
-                for reference in self._joining:
-                    ray.cancel(reference, force=True)
                 for actor in [*(actor for actor, _ in self._actors.values()), self._queue_actor]:
                     if actor is not None:
                         ray.kill(actor)

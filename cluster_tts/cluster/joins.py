@@ -1,5 +1,6 @@
 """Joining as a Ray task. Apart from the actors, so that a worker need not import Arrow and the encoders for it."""
 
+import asyncio
 import logging
 from typing import Any, cast
 
@@ -17,10 +18,10 @@ MOST_DEATHS = 3  # of one document's joining
 join_remotely: Any = ray.remote(join)
 
 
-async def join_on(order: JoinOrder, running: set[Any]) -> Joined:
-    """Join a document wherever there is a machine for it; ``running`` holds the reference to the task meanwhile.
+async def join_on(order: JoinOrder) -> Joined:
+    """Join a document wherever there is a machine for it.
 
-    A joining that dies is begun anew. Machines that go are not counted.
+    A joining that dies is begun anew. Machines that go are not counted. When this is cancelled, so is the joining.
 
     Raises:
         DocumentError: it has ended the process it ran in too often.
@@ -31,7 +32,6 @@ async def join_on(order: JoinOrder, running: set[Any]) -> Joined:
     while True:
         there = nodes.alive()
         reference = task.remote(order)
-        running.add(reference)
         try:
             return cast(Joined, await reference)
         except (DamagedClips, JobError, OSError) as error:  # a wrapper that is an instance of it
@@ -49,5 +49,6 @@ async def join_on(order: JoinOrder, running: set[Any]) -> Joined:
                     "there, so `cluster-tts stitch` can join it on another machine"
                 ) from None
             log.warning("joining '%s' died (%s) and is begun anew", order.document, what)
-        finally:
-            running.discard(reference)
+        except asyncio.CancelledError:
+            ray.cancel(reference, force=True)
+            raise

@@ -124,14 +124,14 @@ class BucketFolder:
             self._do(name, lambda system, path: system.delete_file(path))
 
     def files(self, below: str = "") -> Iterator[Entry]:
-        def ask(system: fs.FileSystem, path: str) -> list[fs.FileInfo]:
+        def ask(system: fs.FileSystem, path: str) -> tuple[str, list[fs.FileInfo]]:
             found: list[fs.FileInfo] = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
             if not found and not system.get_file_info([path.partition("/")[0]])[0].type:
                 raise OSError(*ADVICE["NO_SUCH_BUCKET"], self.address(below))
-            return found
+            return path.removesuffix(f"/{below}") if below else path, found
 
-        top = self._system()[1]
-        for each in self._do(below, ask):
+        top, found = self._do(below, ask)
+        for each in found:
             name = each.path.removeprefix(f"{top}/")
             if each.is_file and not name.startswith(".") and "/." not in name:
                 modified = each.mtime_ns / 1e9 if each.mtime_ns is not None else 0.0

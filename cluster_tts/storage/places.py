@@ -11,6 +11,7 @@ from cluster_tts.storage.local import LocalFolder
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 BUCKETS = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs")
 SECRETS = ("key", "secret", "token", "password", "signature", "credential")  # parts of an option's name
+SLASH_FORGOTTEN = re.compile(rf"({'|'.join(BUCKETS)}):/")
 SPOKEN = ", ".join(f"{scheme}://" for scheme in BUCKETS)
 OPTIONS = ("endpoint_override", "region", "scheme")  # of an s3:// URL
 
@@ -27,6 +28,9 @@ def at(where: str) -> Folder:
         JobError: a URL of a kind that cannot be used, or with a key in it.
     """
     if not is_url(where):
+        if typed := SLASH_FORGOTTEN.match(where):
+            url = f"{typed[1]}://{where[typed.end() :]}"
+            raise JobError(f"'{where}' would be a folder of that name: did you mean {url}?")
         return LocalFolder(Path(where))
     try:
         parts = urlsplit(where)
@@ -51,6 +55,8 @@ def at(where: str) -> Folder:
     for name in options if scheme == "s3" else ():
         if name not in OPTIONS:
             raise JobError(f"'{where}' has an unknown option '{name}': {nearest(name, OPTIONS)}")
+    if options.get("scheme", "https") not in ("http", "https"):
+        raise JobError(f"'{where}' has scheme={options['scheme']}: it is http or https")
     from cluster_tts.storage.bucket import BucketFolder  # Arrow takes 50 MB that a worker with a disk can do without
 
     root, query = where.split("?", 1) if "?" in where else (where, "")

@@ -124,7 +124,7 @@ def test_a_worker_found_dead_while_the_queue_is_asked_is_told_of_the_next_time()
     crew = RayCrew(config.load(overrides=TONE, environ={}))
 
     class Busy:
-        async def exchange(self, orders: Orders, workers: Collection[str]) -> Ledger:
+        async def exchange(self, orders: Orders, workers: Callable[[], Collection[str]]) -> Ledger:
             told.append(tuple(orders.dead))
             crew._dead.append(f"w{len(told)}")
             return Ledger((), 0, 0)

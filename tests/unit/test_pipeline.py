@@ -209,6 +209,21 @@ def test_a_disk_that_damages_again_and_again_ends_the_document_not_never(job: Jo
     assert "mended 3 times" in str([row.error for row in plan.rows.values()])
 
 
+@pytest.mark.parametrize("joiners", [1, 3])
+def test_a_common_clip_that_is_damaged_again_and_again_ends_all_that_need_it(
+    job: Job, texts: Path, joiners: int
+) -> None:
+    class Common(ScriptedCrew):
+        async def join(self, order: JoinOrder) -> Joined:
+            await asyncio.sleep(0.25)
+            raise DamagedClips("cut short", [piece.clip_id for piece in order.pieces() if "Common" in piece.text])
+
+    crew = Common(speed=30, backlog=30)
+    crew.joiners = joiners
+    plan, _ = go(job, texts, crew)
+    assert [row.status for row in plan.rows.values()] == ["incomplete"] * 3
+
+
 def test_a_stopped_run_hands_in_nothing_more_and_keeps_what_is_done(job: Job, texts: Path) -> None:
     crew = ScriptedCrew(speed=2, backlog=3)
     plan, _ = go(job, texts, crew, stop_after=3)

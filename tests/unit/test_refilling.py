@@ -95,7 +95,7 @@ def test_however_often_the_queue_dies_every_clip_is_begun_once_and_every_outcome
             begun.update(worker.ask(mortal, 4 - len(worker.holding)))
             if chance.random() < 0.3:
                 more = [todo.pop() for _ in range(min(3, len(todo)))]
-                ledger = await driver.exchange(Orders(more, last=not todo), [each.name for each in workers])
+                ledger = await driver.exchange(Orders(more, last=not todo), lambda: [each.name for each in workers])
                 ended.update((outcome.clip_id, outcome.status) for outcome in ledger.outcomes)
         assert mortal.deaths > 50
         assert set(begun.values()) == {1}, "nothing that somebody holds or has made is lent to another"
@@ -129,7 +129,7 @@ def test_when_workers_die_too_no_clip_is_lost(seed: int) -> None:
             if chance.random() < 0.3:
                 more = [todo.pop() for _ in range(min(3, len(todo)))]
                 orders = Orders(more, dead=tuple(dead), last=not todo)
-                ledger = await driver.exchange(orders, [each.name for each in workers])
+                ledger = await driver.exchange(orders, lambda: [each.name for each in workers])
                 dead.clear()
                 ended.update(outcome.clip_id for outcome in ledger.outcomes if outcome.is_final)
         assert set(ended) == {str(n) for n in range(60)}

@@ -36,7 +36,14 @@ def test_a_url_with_a_secret_is_refused_and_the_secret_not_repeated(url: str) ->
 
 @pytest.mark.parametrize(
     ("url", "named"),
-    [("ftp://b/run", "ftp"), ("s3://b/run?reigon=x", "reigon"), ("s3:///run", "s3:///run"), ("s3://b/../c", r"\.\.")],
+    [
+        ("ftp://b/run", "ftp"),
+        ("s3://b/run?reigon=x", "reigon"),
+        ("s3:///run", "s3:///run"),
+        ("s3://b/../c", r"\.\."),
+        ("s3:/b/run", "s3://b/run"),
+        ("s3://b/run?scheme=ftp", "http or https"),
+    ],
 )
 def test_a_url_that_cannot_be_used_is_named(url: str, named: str) -> None:
     with pytest.raises(JobError, match=named):

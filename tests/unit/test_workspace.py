@@ -1,11 +1,14 @@
 """OUT as a place to work in: the log of a run where nothing can be appended to, and what a kill has left."""
 
+import errno
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from cluster_tts.errors import Interrupted
 from cluster_tts.job import ClipsSettings, Job
@@ -73,6 +76,22 @@ def test_a_run_that_has_lost_its_out_leaves_the_log_as_it_is(tmp_path: Path) -> 
     with log_file(Bucket(tmp_path / "out"), verbose=False, fence=Taken()):
         log.info("late")
     assert not (tmp_path / "out/run.log").exists()
+
+
+def test_a_log_that_cannot_be_brought_ends_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Gone(Bucket):
+        def publish(self, path: Path, name: str) -> None:
+            raise OSError(errno.EHOSTUNREACH, "it cannot be reached")
+
+    clock = Clock(SPOOL_S)
+    with log_file(Gone(tmp_path / "out"), verbose=False) as spool:
+        assert spool is not None
+        Spool(Gone(tmp_path / "out"), tmp_path / "log", Clock()).flushed()
+        (tmp_path / "log").write_text("1")
+        late = Spool(Gone(tmp_path / "out"), tmp_path / "log", clock)
+        clock.now += SPOOL_S
+        late.flushed()
+    assert caplog.text.count("run.log could not be brought") == 2
 
 
 def test_a_local_log_is_appended_to_at_once(tmp_path: Path) -> None:

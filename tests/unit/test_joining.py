@@ -1,0 +1,59 @@
+"""A joining that is told to stop does so at the next clip, and leaves nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from cluster_tts.checking import probe
+from cluster_tts.clips import Clips
+from cluster_tts.completion import SOUND_DTYPE
+from cluster_tts.errors import Interrupted
+from cluster_tts.job import StitchingSettings
+from cluster_tts.joining import JoinOrder, join
+from cluster_tts.manifest import Manifest
+from cluster_tts.model import Chunk
+from cluster_tts.storage import LocalFolder
+
+NAMES = [f"{n:032x}" for n in range(5)]
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> JoinOrder:
+    clips = Clips(LocalFolder(tmp_path / "clips"), "wav")
+    sounds = np.zeros(len(NAMES), SOUND_DTYPE)
+    for number, name in enumerate(NAMES):
+        path = Path(clips.address(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sf.write(path, np.full(100, number, np.int16), 8_000)
+        sound = probe(path)
+        sounds[number] = (sound.frames, sound.rate, sound.size_bytes, bytes.fromhex(sound.sha256))
+    writer = Manifest(LocalFolder(tmp_path / "manifest"), "run").plan_writer()
+    writer.write([(Chunk("d", n, 0, f"Text {n}."), name) for n, name in enumerate(NAMES)], 0)
+    plan = writer.close()["d"]
+    return JoinOrder("d", plan, sounds, LocalFolder(tmp_path), clips, StitchingSettings())
+
+
+def test_it_is_joined_to_its_end(order: JoinOrder, tmp_path: Path) -> None:
+    assert join(order).chunks == 5
+    assert (tmp_path / "documents/d.wav").is_file()
+
+
+@pytest.mark.parametrize("looks", [0, 7, 13])
+def test_it_stops_at_the_next_clip_in_whichever_pass(order: JoinOrder, tmp_path: Path, looks: int) -> None:
+    left = iter([False] * looks)
+    with pytest.raises(Interrupted, match="'d' was not joined to its end"):
+        join(order, lambda: next(left, True))
+    assert not list((tmp_path / "documents").glob("*")) if (tmp_path / "documents").exists() else True
+
+
+def test_one_that_may_not_publish_leaves_nothing(order: JoinOrder, tmp_path: Path) -> None:
+    class Lost:
+        def check(self) -> None:
+            raise Interrupted("another run has taken over")
+
+    fenced = JoinOrder(*(getattr(order, name) for name in order.__slots__[:-1]), fence=Lost())
+    with pytest.raises(Interrupted, match="taken over"):
+        join(fenced)
+    assert not list((tmp_path / "documents").iterdir())
