@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-unit test-ray check bench bench-quota bench-ancestors chaos million soak fuzz clean
+.PHONY: demo test test-unit test-ray check bench bench-quota bench-ancestors chaos twins million soak fuzz clean
 
 demo: $(STAMP)          ## speak the sample documents on Ray with the embedded voice
 	$(BIN)/cluster-tts run samples --out out/demo
@@ -39,6 +39,10 @@ bench-ancestors: $(STAMP)  ## the five ancestors' own tables: theirs, the ideal,
 
 chaos: $(STAMP)         ## kill anything, lose nothing, pay once: 40 runs, and eight on an S3 server; 30 minutes
 	$(BIN)/python benchmarks/chaos.py; here=$$?; $(BIN)/python benchmarks/chaos.py --s3 && exit $$here
+
+twins: $(STAMP)         ## two copies of a run on one OUT, the first stopped and woken; 4 minutes
+	$(BIN)/python benchmarks/twins.py --engine local
+	$(BIN)/python benchmarks/twins.py --engine ray
 
 million: $(STAMP)       ## a million finished chunks: time and memory to plan on, to read back, for status; 15 minutes
 	$(BIN)/python benchmarks/million.py

@@ -1,5 +1,6 @@
 """What a run has not made when it ends, however it ends, and what that takes."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -11,6 +12,8 @@ from cluster_tts.prices import dollars
 from cluster_tts.providers import provider_class
 from cluster_tts.record import Record
 from cluster_tts.workload import Plan, cost_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,11 @@ def missing_told(job: Job, plan: Plan, record: Record) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        missing = missing_of(plan, job)
+        try:
+            missing = missing_of(plan, job)
+        except OSError as failure:  # what broke the block off is the graver of the two
+            log.error("what is missing cannot be told: %s", failure)
+            raise error from None
         record.missing = asdict(missing)
         if isinstance(error, AccountRefused):
             raise AccountRefused(f"{error}; {missing}", error.kind, error.receipt) from error
