@@ -34,6 +34,10 @@ class RefilledQueue:
         self._had: Mapping[str, int] = {}
         self._name = ""
 
+    def has_told(self, worker: str) -> bool:
+        """Whether the driver has any outcome of this worker."""
+        return worker in self._had
+
     async def exchange(self, orders: Orders, workers: Callable[[], Collection[str]]) -> Ledger:
         """Carry out ``orders``; ``workers`` gives those whose word a new queue has to wait for.
 

@@ -30,7 +30,7 @@ from cluster_tts.worker import LEASE_S, Hire, needs_limiter
 log = logging.getLogger(__name__)
 
 WAITING_CPUS = 0.25  # of a worker that mostly waits for a server
-MOST_DEATHS_IN_A_ROW = 5  # workers that die one after another while nothing gets done: something is wrong with all
+MOST_DEATHS_IN_A_ROW = 5  # workers that die before they got anything done, nor anybody else: something is wrong
 SURE_S = 3.0  # so long it may take until Ray is sure that a process has ended; of a machine it takes much longer
 LOOK_S = 2.0  # between two looks at which machines are about to go
 FORGET_S = 5.0
@@ -196,13 +196,13 @@ class RayCrew:
         if blame:
             log.warning("worker %s died and is replaced: %s", name, first_line(error))
             self._dead.append(name)
-            self._deaths_in_a_row += 1
+            self._deaths_in_a_row += not self._queue.has_told(name)  # all may be killed at once that worked well
         else:
             log.warning("the machine of worker %s is gone; another takes its place: %s", name, first_line(error))
             self._lost.append(name)
         if self._limiter is not None:
             self._limiter.forget.remote([name])
-        if self._deaths_in_a_row > MOST_DEATHS_IN_A_ROW:
+        if self._deaths_in_a_row > max(MOST_DEATHS_IN_A_ROW, 2 * self._staff.count):
             raise JobError(f"{self._deaths_in_a_row} workers died in a row, the last one so: {first_line(error)}")
         if not self._winding_up:
             self._start_worker()
