@@ -49,6 +49,7 @@ Read the package in the order in which the data goes:
     commands, afterwards   what each command does: to speak; with what a run has left
     saved_job, endings     the job of a run, kept for later; how it ended
     api, cli, display, live   how people and programs call it, and what they see
+    watched      a run with a person in front of it, and signals
     emulator/    local servers that answer as the providers do, to rehearse with
 """
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -15,17 +15,24 @@ from cluster_tts.errors import EXIT_CONTINUE, DamagedClips, Interrupted, JobErro
 from cluster_tts.fencing import Fence, at_work
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder, join
-from cluster_tts.manifest import Manifest
+from cluster_tts.manifest import DocumentRow, Manifest
 from cluster_tts.pipeline import as_incomplete, as_whole
 from cluster_tts.planning import plan_of_manifest
-from cluster_tts.record import Listing, Record, failures, line, read_back, read_report, write_report
+from cluster_tts.record import Listing, Record, failures, line, read_back, read_report, still_missing, write_report
 from cluster_tts.report import MOST_FAILURES, Report
 from cluster_tts.storage import Folder
+from cluster_tts.workload import Plan
 from cluster_tts.workspace import log_file, run_id, storage
 
 log = logging.getLogger(__name__)
 
+MOST_NAMED = 20  # documents in one line
 KILLED = "the run ended without a last word, as after a kill: run the same command again to continue"
+
+UNKNOWN = (
+    "no document of the run can be told, for what the manifest says of them is damaged: run the run's own command "
+    "again, which mends it"
+)
 
 
 def stitch_out(
@@ -44,45 +51,70 @@ def stitch_out(
         with storage(out):
             asyncio.run(fence.take(asyncio.Event(), tell, lambda: None))
             manifest.term = fence.term
-        return _stitch(job, where, manifest, fence)
+        with storage(out):
+            before, plan = manifest.documents(), plan_of_manifest(job, manifest)
+        _refuse_lost(manifest, plan)
+        result, kept = _stitch(job, out, plan, before, Record(out, manifest, fence=fence))
+        if kept:
+            more = f" and {len(kept) - MOST_NAMED:,} more" if len(kept) > MOST_NAMED else ""
+            tell(f"not joined again: {', '.join(kept[:MOST_NAMED])}{more}")
+        return result
     finally:
         fence.release()
 
 
-def _stitch(job: Job, where: str, manifest: Manifest, fence: Fence) -> Result:
-    out, plan = places.at(where), plan_of_manifest(job, manifest)
-    if manifest.damage.told:  # of what it has lost nobody can say whether it is whole
+def _refuse_lost(manifest: Manifest, plan: Plan) -> None:
+    """Raise ``Interrupted`` where the manifest has lost what would have to be known: nobody can say what is whole."""
+    if manifest.damage.told:
         raise Interrupted(
             f"'{manifest.damage.told[0]}' is damaged, so not everything can be joined: run the run's own command "
             "again, which mends it"
         )
-    record = Record(out, manifest, fence=fence)
+    for name, row in plan.rows.items():
+        if row.status != "unreadable" and name not in plan.locations:
+            raise Interrupted(f"the plan of '{name}' is gone: run the run's own command again, which makes it anew")
+
+
+def _stitch(
+    job: Job, out: Folder, plan: Plan, before: Mapping[str, DocumentRow], record: Record
+) -> tuple[Result, list[str]]:
+    """How it ended, and the documents that keep their audio of ``before`` because clips of theirs are gone."""
+    kept: list[str] = []
     record.rows, record.listing = plan.rows, Clips.of(job).listing
-    clips = Clips.of(job)
+    clips, badge = Clips.of(job), record.fence and record.fence.badge
     with storage(out), log_file(out, verbose=False) as record.spool:
         for name in plan.pending:
-            row = plan.rows[name]
-            if plan.completion.is_whole(name):
+            row, missing, error = plan.rows[name], plan.completion.missing(name), None
+            if not missing:
                 location, sounds = plan.locations[name], plan.completion.sounds(name)
-                order = JoinOrder(name, location, sounds, out, clips, job.stitching, fence.badge)
                 try:
-                    row = as_whole(row, join(order))
+                    row = as_whole(row, join(JoinOrder(name, location, sounds, out, clips, job.stitching, badge)))
                 except DamagedClips as damage:
-                    row = as_incomplete(row, len(damage.clip_ids), str(damage))
-            else:
-                row = as_incomplete(row, plan.completion.missing(name))
+                    missing, error = len(damage.clip_ids), str(damage)
+            if missing and _has_audio(out, before[name]):
+                kept.append(name)
+                row = before[name]  # and no run buys the clips again that its audio was joined from
+            elif missing:
+                row = as_incomplete(row, missing, error)
             record.document(row)
-        return finish(job, plan, record)
+        return finish(job, plan, record, len(kept)), kept
+
+
+def _has_audio(out: Folder, row: DocumentRow) -> bool:
+    """Whether the document's own file stands as it was joined."""
+    return row.status == "whole" and row.path is not None and out.size(row.path) == row.size_bytes
 
 
 def report_out(where: str) -> Report:
     """``report.json`` and ``report.html`` in ``where`` written again from its manifest, over all its runs.
 
     Raises:
-        JobError: ``where`` holds no run.
+        JobError: ``where`` holds no run, or a run is at work on it.
     """
     report, out = status_of(where), places.at(where)
     with storage(out):
+        if at_work(out):
+            raise JobError(f"a run is at work on '{where}' and writes its own report; use status")
         write_report(out, report)
     return report
 
@@ -95,23 +127,23 @@ def status_of(where: str) -> Report:
     """
     out = places.at(where)
     manifest = Manifest(out / "manifest")
-    if not manifest.exists:
-        raise JobError(
-            f"'{where}' holds no run: there is no manifest/documents.parquet in it; "
-            "give the folder that a run had as --out"
-        )
     with storage(out):
+        if not manifest.exists:
+            raise saved_job.no_run(where, "manifest/documents.parquet")
         return manifest.steadily(lambda: _report_of(out, manifest))
 
 
 def _report_of(out: Folder, manifest: Manifest) -> Report:
     totals, failed = read_back(manifest)
-    rows = manifest.documents()
+    rows = still_missing(manifest.documents(), manifest)
     last = read_report(out, manifest.damage) or {}
     if last.get("status") == "running" and not at_work(out):
         last = {**last, "status": "interrupted", "exit_code": EXIT_CONTINUE, "message": KILLED}
-    missing = failures(failed, rows.values(), manifest.plans(), _listing(str(out)))
-    verdict = verdict_of(rows.values())
+    elif not rows and last.get("status") != "running":
+        last = {**last, "status": "interrupted", "exit_code": EXIT_CONTINUE, "message": UNKNOWN}
+    plans = manifest.plans()
+    missing = failures(failed, rows.values(), plans, _listing(str(out)))
+    verdict = verdict_of(rows.values(), bool(failed))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return Report(
         run_id=str(last.get("run_id", "")),

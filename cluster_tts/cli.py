@@ -30,7 +30,6 @@ from cluster_tts.errors import (
 )
 
 if TYPE_CHECKING:
-    from cluster_tts.commands import RunOptions
     from cluster_tts.endings import Result
     from cluster_tts.job import Job
     from cluster_tts.report import Report
@@ -72,7 +71,11 @@ def run(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log everything to OUT/run.log.")] = False,
 ) -> None:
     """Speak everything and join it; run again to continue."""
+    from datetime import UTC, datetime
+
+    from cluster_tts.catalogue import warnings_of
     from cluster_tts.commands import RunOptions, plan_job
+    from cluster_tts.watched import run_watched
 
     if retry_failed and (fresh or dry_run):
         other = "--fresh forgets what failed" if fresh else "--dry-run tells of a whole run"
@@ -84,7 +87,9 @@ def run(
     if dry_run:
         raise typer.Exit(_say_plan(plan_job(job, sources, fresh), as_json))
     options = RunOptions(fresh=fresh, retry_failed=retry_failed, verbose=verbose)
-    result = _run_watched(job, sources, options)
+    for warning in warnings_of(job, datetime.now(UTC).date()):
+        _say_error(warning)
+    result = run_watched(job, sources, options, _print_ended if as_json else None)
     _say_result(result, as_json)
     raise typer.Exit(result.exit_code)
 
@@ -169,6 +174,8 @@ def _answer() -> int:
     except typer.TyperException as error:
         cast(typer.BadParameter, error).show()  # with the hint where to find help
         return _told(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _told(_say_error("interrupted; run it again"), EXIT_CONTINUE)
     except CTTSError as error:
         return _told(_say_error(str(error)), error.exit_code if isinstance(error, JobError) else EXIT_USAGE)
     except Exception as error:  # noqa: BLE001 - a defect: one line for the person, the traceback for us
@@ -213,9 +220,14 @@ def _say_error(message: str) -> str:
 def _told(message: str, exit_code: int) -> int:
     """The exit code of a command that failed with ``message``, told to machines too where they listen."""
     if "--json" in sys.argv:
-        status = {EXIT_CONTINUE: "interrupted", EXIT_REFUSED: "refused"}.get(exit_code, "failed")
-        _print_json({"status": status, "exit_code": exit_code, "message": message})
+        _print_ended(message, exit_code)
     return exit_code
+
+
+def _print_ended(message: str, exit_code: int) -> None:
+    """The summary of a command that has no more to say."""
+    status = {EXIT_CONTINUE: "interrupted", EXIT_REFUSED: "refused"}.get(exit_code, "failed")
+    _print_json({"status": status, "exit_code": exit_code, "message": message})
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -228,41 +240,6 @@ def _job(out: str | None, files: list[Path] | None, settings: list[str]) -> "Job
     from cluster_tts.config import load
 
     return load(files or [], settings if out is None else [*settings, {"out": out}])
-
-
-def _run_watched(job: "Job", sources: list[str], options: "RunOptions") -> "Result":
-    """Run with a display, stopping in good order on SIGINT and SIGTERM and at once on a second one."""
-    import asyncio
-    import signal
-    from dataclasses import replace
-    from datetime import UTC, datetime
-
-    from cluster_tts.catalogue import warnings_of
-    from cluster_tts.commands import run_job
-    from cluster_tts.display import PlainConsole
-    from cluster_tts.live import shown
-
-    for warning in warnings_of(job, datetime.now(UTC).date()):
-        _say_error(warning)
-
-    async def watched() -> "Result":
-        stop = asyncio.Event()
-
-        def on_signal() -> None:
-            if stop.is_set():
-                console.show_cursor()  # which a live display had hidden
-                os._exit(EXIT_CONTINUE)
-            stop.set()
-            console.say("stopping: what is in flight may end; a second signal ends at once")
-
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, on_signal)
-        console = PlainConsole(stderr=True)
-        with shown(console) as watch:
-            return await run_job(job, sources, stop, replace(options, watch=watch, tell=console.say))
-
-    return asyncio.run(watched())
 
 
 def _print_json(content: dict[str, Any]) -> None:

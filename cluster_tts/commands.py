@@ -72,8 +72,9 @@ async def run_job(
     fence = Fence(out, manifest.run_id, manifest.newest_term)
     record = Record(out, manifest, fence=fence)
     try:
-        if options.retry_failed and not manifest.exists:
-            raise JobError(f"nothing has failed yet: '{job.out}' holds no run; leave out --retry-failed")
+        with storage(out):
+            if options.retry_failed and not manifest.exists:
+                raise JobError(f"nothing has failed yet: '{job.out}' holds no run; leave out --retry-failed")
         found = documents.find(sources)
         make_provider(job.provider)  # an unknown voice is told now, not by a worker later
         refuse_budget(job)
@@ -93,11 +94,11 @@ async def run_job(
             await asyncio.to_thread(sweep, job, clips=bool(record.totals.errors["worker_died"]))
             return finish(job, plan, record)
     except BaseException as error:
-        if record.flushed or manifest.exists:  # else there is no OUT yet, and none is made to say so
-            with suppress(OSError, JobError):  # which the same disk may refuse too, and another run's OUT is its own
-                if fence.owns or fence.try_once():
-                    manifest.term = fence.term
-                    record.flush(*ending(error))
+        with suppress(OSError, JobError):  # which the same disk may refuse too, and another run's OUT is its own
+            # Without either there is no OUT yet, and none is made to say so.
+            if (record.flushed or manifest.exists) and (fence.owns or fence.try_once()):
+                manifest.term = fence.term
+                record.flush(*ending(error))
         if fence.error is not None and isinstance(error, Exception):  # whatever it stumbled over after that
             raise fence.error from error
         raise

@@ -68,7 +68,7 @@ def load(
     try:
         job = cast(Job, OmegaConf.to_object(config))
     except OmegaConfBaseException as error:
-        raise _refused(error) from None
+        raise JobError(f"'{error.full_key}': {str(error).splitlines()[0]}") from None
     check_ranges(job)
     return with_inputs(with_plan(job, given=keys))
 
@@ -177,10 +177,6 @@ def _check(setting: _Setting, origin: str) -> None:
         raise JobError(f"'{key}' {origin}: YAML takes yes, no, on and off for truth values; put it in quotes")
 
 
-def _refused(error: OmegaConfBaseException) -> JobError:
-    return JobError(f"'{error.full_key}': {str(error).splitlines()[0]}")
-
-
 def _hint(key: str, kind: str) -> str:
     """The nearest valid key: one that lacks its section only (``voice``), else one that looks like it."""
     section, _, name = kind.rpartition(".")
@@ -249,6 +245,8 @@ def _dotted(text: str) -> DictConfig:
     if "=" not in text:
         raise JobError(f"cannot read '{text}' as key=value: there is no '='")
     key, _, value = text.partition("=")
+    if key == "provider.base_url" and not value.strip():  # as a variable that is not set leaves it: another server
+        raise JobError(f"'{key}' is empty: give an address, or null for the provider's own")
     try:
         if key in TEXTS and value not in NO_TEXT and value[0] not in NOT_BARE:
             layer = OmegaConf.create()

@@ -160,7 +160,7 @@ def show_outcome(report: "Report", console: PlainConsole, out: str | None = None
     for told in quota_lines(report):
         console.say(told)
     lacking = [line for line in report.documents if line.status in ("incomplete", "unreadable")]
-    _say_bad(console, [(line.name, line.status, line.error or f"{line.missing} clips missing") for line in lacking])
+    _say_bad(console, [(line.name, line.status, line.error or _lacks(line.missing)) for line in lacking])
     for failure in report.failures[:MOST_LINES]:
         console.say(
             f"  {failure.document} #{failure.chunk_index} {_begun(failure.text)}: {failure.kind}, {failure.message}"
@@ -173,6 +173,10 @@ def show_outcome(report: "Report", console: PlainConsole, out: str | None = None
         console.say(f"the last sign of life was at {report.heartbeat}: if that is long ago, run again to continue")
     if out is not None:
         console.say(f"audio, manifest and report: {out}")
+
+
+def _lacks(missing: int) -> str:
+    return f"{missing:,} {'clip' if missing == 1 else 'clips'} missing"
 
 
 def _begun(text: str) -> str:

@@ -29,20 +29,26 @@ class Result:
     report: Report
 
 
-def verdict_of(rows: Iterable[DocumentRow]) -> tuple[str, int, str | None]:
-    """Status, exit code and message that the documents add up to."""
+def verdict_of(
+    rows: Iterable[DocumentRow], failed: bool = False, postponed: bool = False
+) -> tuple[str, int, str | None]:
+    """Status, exit code and message that the documents add up to.
+
+    ``failed``: clips were given up. ``postponed``: some were not asked for, because only what had failed was.
+    """
     states = Counter(row.status for row in rows)
     total = states.total()
     if not total:
         return "interrupted", EXIT_CONTINUE, "no document is known; run the same command again to find them out"
+    whole = f"{states['whole']} of {total} documents are whole"
     if states["planned"]:
-        return (
-            "interrupted",
-            EXIT_CONTINUE,
-            f"interrupted: {states['whole']} of {total} documents are whole; run the same command again to continue",
-        )
+        rest = "run the same command again to continue"
+        if postponed:
+            rest = "what has not been asked for yet is asked for without --retry-failed"
+        return "interrupted", EXIT_CONTINUE, f"interrupted: {whole}; {rest}"
     if states["whole"] < total:
-        return "incomplete", EXIT_INCOMPLETE, f"{total - states['whole']} of {total} documents are not whole"
+        again = "; --retry-failed speaks again what failed" if failed and states["incomplete"] else ""
+        return "incomplete", EXIT_INCOMPLETE, f"{total - states['whole']} of {total} documents are not whole{again}"
     return "whole", EXIT_OK, None
 
 
@@ -57,9 +63,14 @@ def ending(error: BaseException) -> tuple[str, int, str]:
     return "interrupted", EXIT_CONTINUE, "interrupted; run the same command again to continue"
 
 
-def finish(job: Job, plan: Plan, record: Record) -> Result:
-    """Write down how the run of ``plan`` has ended."""
-    status, exit_code, message = verdict_of(plan.rows.values())
+def finish(job: Job, plan: Plan, record: Record, kept: int = 0) -> Result:
+    """Write down how the run of ``plan`` has ended; so many documents were ``kept`` as they were, short of clips."""
+    status, exit_code, message = verdict_of(plan.rows.values(), bool(record.failed), bool(plan.postponed))
+    if kept:
+        documents, their = ("1 document was", "its") if kept == 1 else (f"{kept:,} documents were", "their")
+        told = f"{documents} not joined again, for clips are gone; {their} audio of before is kept"
+        message = f"{message}; {told}" if message else told
+        status, exit_code = ("incomplete", EXIT_INCOMPLETE) if exit_code == EXIT_OK else (status, exit_code)
     record.locations, record.missing = plan.locations, asdict(missing_of(plan, job))
     report = record.flush(status, exit_code, message)
     log.info("ended %s, exit code %d%s", status, exit_code, f": {message}" if message else "")

@@ -241,6 +241,9 @@ class Run:
     def _give_up(self, name: str, error: str | None = None) -> None:
         self._open.discard(name)
         missing = self._plan.completion.missing(name)
+        if name in self._plan.postponed:
+            self._record.document(replace(self._plan.rows[name], missing=missing))
+            return
         self._record.document(as_incomplete(self._plan.rows[name], missing, error))
         log.error("%s stays incomplete: %s", name, error or f"{missing} of its clips are missing")
 

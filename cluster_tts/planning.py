@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from cluster_tts import storage
@@ -233,13 +233,19 @@ def _note_missing(plan: Plan, on_disk: Collection[str], units_per_character: Map
 
 def _note_documents(plan: Plan, job: Job, known: Mapping[str, DocumentRow], fresh: bool) -> None:
     """Tell for every document whether its audio is there already, and joined from just this."""
+    out = storage.at(job.out)
+    sizes = {entry.name: entry.size_bytes for entry in out.files("documents")} if known and not fresh else {}
+
+    def size(name: str) -> int | None:
+        return sizes.get(name) if "/." not in name else out.size(name)  # a listing leaves out what is hidden
+
     for name, row in list(plan.rows.items()):
         old = known.get(name)
         if row.status == "unreadable":
             plan.stale.append(name)
             continue
         key = _join_key(job, row)
-        if not fresh and old and old.status == "whole" and old.join_key == key and _is_there(job, old):
+        if not fresh and old and old.status == "whole" and old.join_key == key and _is_there(old, size):
             plan.completion.release(name)
             plan.rows[name] = _as_it_was(row, old)
             continue
@@ -264,8 +270,11 @@ def _join_key(job: Job, row: DocumentRow) -> str:
     return _digest([row.plan_digest, asdict(job.stitching)])
 
 
-def _is_there(job: Job, row: DocumentRow) -> bool:
-    return row.path is not None and storage.at(job.out).size(row.path) == row.size_bytes
+def _is_there(row: DocumentRow, size: Callable[[str], int | None]) -> bool:
+    """Whether a document's audio stands as it was joined, with its times and subtitles beside it."""
+    if row.path is None or size(row.path) != row.size_bytes:
+        return False
+    return all(size(f"documents/{row.document}.{suffix}") is not None for suffix in ("json", "srt"))
 
 
 def _printable(text: object) -> str:

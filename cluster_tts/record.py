@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
@@ -214,6 +215,22 @@ def read_back(manifest: Manifest) -> tuple[Totals, dict[str, Outcome]]:
         for outcome in last_words(batch, failed):
             note_failure(failed, outcome)
     return totals, failed
+
+
+def still_missing(rows: dict[str, DocumentRow], manifest: Manifest) -> dict[str, DocumentRow]:
+    """``rows``, where those of documents that are still to be made lack no clip that was made since they were written:
+    a run writes how a document stands only when it has done with it, which a killed one never has."""
+    waiting = [row for row in rows.values() if row.status == "planned" and row.missing]
+    if not waiting:
+        return rows
+    made, plans, reader = manifest.made(), manifest.plans(), PlanReader()
+    rows = dict(rows)
+    for row in waiting:
+        if row.document in plans:
+            lacking = {chunk.clip_id for chunk in reader.chunks(plans[row.document])} - made
+            # A clip that is there and that nobody has looked at yet was not made, and was not counted either.
+            rows[row.document] = replace(row, missing=min(row.missing, len(lacking)))
+    return rows
 
 
 def failures(

@@ -31,6 +31,7 @@ class Plan:
     completion: Completion = field(default_factory=Completion)
     pending: list[str] = field(default_factory=list)  # documents without audio that was joined from just this plan
     stale: list[str] = field(default_factory=list)  # documents whose audio, if there is any, is of another text
+    postponed: set[str] = field(default_factory=set)  # documents that wait for clips that this run does not ask for
     differing: Collection[str] = ()  # clips that stand on disk in another size than was measured of them
     distinct_clips: int = 0  # that all documents are made of
     clips_to_speak: int = 0  # those of them that some document waits for and that are not on disk
@@ -45,7 +46,8 @@ class Plan:
         return any(not self.completion.is_whole(name) for name in self.pending)
 
     def only_failed(self, manifest: Manifest) -> None:
-        """Restrict the plan to clips that were given up in an earlier run; whatever else is missing stays missing."""
+        """Restrict the plan to clips that were given up in an earlier run. Whatever else is missing stays missing, and
+        its documents are ``postponed``."""
         failed: dict[str, Outcome] = {}
         for batch in manifest.outcomes():
             for outcome in last_words(batch, failed):
@@ -53,6 +55,7 @@ class Plan:
         for clip in list(self.clips()):
             if clip.id not in failed:
                 self.completion.fail(clip.id)
+                self.postponed.add(clip.document)
 
     def clips(self) -> Iterator[Clip]:
         """The clips that are missing, a document's before the next one's; a clip may come again while it is missing.

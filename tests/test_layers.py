@@ -56,7 +56,7 @@ ROWS = [
     ["worker", "synthesis", "attempts", "joining"],
     ["workload", "planning", "missing", "watching", "pipeline"],
     ["local", "cluster"],
-    ["cli", "display", "live", "api", "commands", "endings", "afterwards", "saved_job"],
+    ["cli", "display", "live", "watched", "api", "commands", "endings", "afterwards", "saved_job"],
 ]
 """Lowest row first; within a row a module may import those to its left or right as long as there is no circle."""
 

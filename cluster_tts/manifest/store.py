@@ -73,11 +73,17 @@ class Manifest:
 
     @property
     def exists(self) -> bool:
-        """Whether a run has written here; a place that cannot even be looked at holds none."""
+        """Whether a run has written here; a local folder that cannot even be looked at holds none.
+
+        Raises:
+            OSError: storage elsewhere cannot be reached, so that nobody knows.
+        """
         try:
             return bool(self._document_files())
         except OSError:
-            return False
+            if self.folder.is_local:
+                return False
+            raise
 
     def newest_term(self) -> int:
         """The highest term of any run that has written documents here; 0 where none has."""
@@ -165,6 +171,14 @@ class Manifest:
             for clip_id, status, *measured in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 if status in (Status.SPOKEN, Status.FOUND):
                     yield clip_id, Sound(*measured)
+
+    def made(self) -> set[str]:
+        """The ids of all clips that were ever spoken or found."""
+        made: set[str] = set()
+        values = pa.array([str(Status.SPOKEN), str(Status.FOUND)])
+        for batch in self.outcomes(["clip_id", "status"]):
+            made.update(batch.column("clip_id").filter(pc.is_in(batch.column("status"), value_set=values)).to_pylist())
+        return made
 
     def _document_files(self) -> list[str]:
         """The files of documents, the one that counts first: by term, then what people open."""

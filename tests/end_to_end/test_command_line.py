@@ -162,7 +162,9 @@ def test_retry_failed_speaks_what_failed_and_nothing_else(cluster_tts: ClusterTt
     assert "the tone was told to fail" in cluster_tts("status", "out").out
     (tmp_path / "texts/new.txt").write_text("This one is new.")
     second = cluster_tts("run", "texts", *voice, "retry.max_attempts=2", "--retry-failed", "--json")
-    assert second.exit_code == 3, "the new document was left alone"
+    assert second.exit_code == 75, "the new document was left alone, and waits"
+    assert second.json["message"].endswith("what has not been asked for yet is asked for without --retry-failed")
+    assert [line["status"] for line in second.json["documents"] if line["name"] == "new"] == ["planned"]
     assert second.json["totals"]["documents_whole"] == 3
     again = {outcome.clip_id for outcome in outcomes(tmp_path / "out") if outcome.status is Status.SPOKEN} - spoken
     assert again == failed
@@ -194,13 +196,59 @@ def test_stitching_again_asks_nobody(cluster_tts: ClusterTts, tmp_path: Path) ->
     assert len(outcomes(tmp_path / "out")) == asked
 
 
+def first_clip_of_two(folder: Path) -> Path:
+    times = json.loads((folder / "out/documents/two.json").read_text(encoding="utf-8"))
+    return Path(folder / "out" / times["chunks"][0]["clip"])
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-2] + b"xx")])
+def test_a_document_that_cannot_be_joined_again_keeps_its_audio_and_buys_nothing(
+    cluster_tts: ClusterTts, tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    cluster_tts("run", "texts", *TONE)
+    change(first_clip_of_two(tmp_path))
+    before = (tmp_path / "out/documents/two.wav").read_bytes()
+    ended = cluster_tts("stitch", "out", "stitching.gap_ms=900", "--json")
+    assert (ended.exit_code, ended.json["status"]) == (3, "incomplete")
+    assert ended.json["message"] == (
+        "1 document was not joined again, for clips are gone; its audio of before is kept"
+    )
+    assert {line["name"]: line["status"] for line in ended.json["documents"]}["two"] == "whole"
+    assert "cluster-tts: not joined again: two\n" in ended.err
+    assert (tmp_path / "out/documents/two.wav").read_bytes() == before
+    again = cluster_tts("run", "texts", *TONE, "--json")
+    assert (again.exit_code, again.json["totals"]["spoken"]) == (0, 0)
+
+
+def test_stitching_without_the_plan_of_a_document_is_no_success(cluster_tts: ClusterTts, tmp_path: Path) -> None:
+    cluster_tts("run", "texts", *TONE)
+    for path in (tmp_path / "out/manifest/plan").iterdir():
+        path.unlink()
+    ended = cluster_tts("stitch", "out")
+    assert ended.exit_code == 75
+    assert "is gone: run the run's own command again, which makes it anew" in ended.err
+    assert cluster_tts("run", "texts", *TONE).exit_code == 0
+
+
+@pytest.mark.parametrize("suffix", ["json", "srt", "wav"])
+def test_whatever_is_gone_of_a_document_a_run_joins_it_again(
+    cluster_tts: ClusterTts, tmp_path: Path, suffix: str
+) -> None:
+    cluster_tts("run", "texts", *TONE)
+    (gone := tmp_path / f"out/documents/two.{suffix}").unlink()
+    again = cluster_tts("run", "texts", *TONE, "--json")
+    assert (again.exit_code, again.json["totals"]["spoken"]) == (0, 0)
+    assert gone.is_file()
+
+
 def test_stitching_names_the_documents_that_lack_clips(cluster_tts: ClusterTts, tmp_path: Path) -> None:
     cluster_tts("run", "texts", *TONE)
-    times = json.loads((tmp_path / "out/documents/two.json").read_text(encoding="utf-8"))
-    (tmp_path / "out" / times["chunks"][0]["clip"]).unlink()
+    first_clip_of_two(tmp_path).unlink()
+    (tmp_path / "out/documents/two.wav").unlink()
     ended = cluster_tts("stitch", "out")
     assert ended.exit_code == 3
-    assert "two is incomplete: 1 clips missing" in ended.err
+    assert "two is incomplete: 1 clip missing" in ended.err
+    assert "1 of 3 documents are not whole\n" in ended.err, "nothing has failed that --retry-failed could speak"
     assert "2 of 3 documents whole" in ended.err
     assert cluster_tts("run", "texts", *TONE).exit_code == 0
 

@@ -84,6 +84,8 @@ class World:
         for name in plan.pending:
             audio = self.out / "documents" / f"{name}.wav"
             audio.write_bytes(b"audio")
+            for suffix in "json", "srt":
+                audio.with_name(f"{name}.{suffix}").write_text("beside it")
             plan.rows[name] = replace(
                 plan.rows[name], status="whole", missing=0, path=f"documents/{name}.wav", size_bytes=5
             )
