@@ -3,9 +3,11 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from cluster_tts.commands import RunOptions, run_job
@@ -16,6 +18,7 @@ from cluster_tts.job import Job
 from cluster_tts.live import shown
 
 STOPPING = "stopping: what is in flight may end; a second signal ends at once"
+AT_ONCE_S = 0.5  # a last word may take so long
 AT_ONCE = "ended at once; run the same command again to continue"
 Summary = Callable[[str, int], object]
 
@@ -26,31 +29,47 @@ def run_watched(job: Job, sources: Sequence[str], options: RunOptions, summary: 
 
     async def watched() -> Result:
         stop, console = asyncio.Event(), PlainConsole(stderr=True)
-        heed = Heed(stop, lambda text: _say(console, text), lambda: _end(console, summary))
-        for number in heeded():
-            asyncio.get_running_loop().add_signal_handler(number, heed)
-        with shown(console) as watch:
+        loop = asyncio.get_running_loop()
+
+        def first() -> None:
+            stop.set()
+            _say(console, STOPPING)
+
+        with heard(lambda: loop.call_soon_threadsafe(first), lambda: _end(console, summary)), shown(console) as watch:
             return await run_job(job, sources, stop, replace(options, watch=watch, tell=console.say))
 
     return asyncio.run(watched())
 
 
-class Heed:
-    """What a signal does. The first sets ``stop``, which something else may have set before; the next ends at once."""
+@contextmanager
+def heard(first: Callable[[], object], others: Callable[[], object]) -> Iterator[None]:
+    """Signals are heard as long as the block lasts: ``first`` is called for the first one, ``others`` for the next.
 
-    def __init__(self, stop: asyncio.Event, say: Callable[[str], object], end: Callable[[], object]) -> None:
-        self._stop = stop
-        self._say = say
-        self._end = end
-        self._came = False
+    By a thread of its own, for the event loop may be in the middle of a call that storage does not answer.
+    """
+    ear, mouth = socket.socketpair()
+    mouth.setblocking(False)
+    before = {number: signal.signal(number, lambda *_: None) for number in heeded()}
+    woken = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
 
-    def __call__(self) -> None:
-        if self._came:
-            self._end()
-            return
-        self._came = True
-        self._stop.set()
-        self._say(STOPPING)
+    def listen() -> None:
+        tell = first
+        while number := ear.recv(1):
+            if number[0] in before:
+                tell()
+                tell = others
+
+    listening = threading.Thread(target=listen, name="signals", daemon=True)
+    listening.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(woken)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        mouth.close()  # which ends the thread
+        listening.join()
+        ear.close()
 
 
 def heeded() -> list[int]:
@@ -68,7 +87,8 @@ def _say(console: PlainConsole, text: str) -> None:
 
 
 def _end(console: PlainConsole, summary: Summary | None) -> None:
-    """Leave the process as it is."""
+    """Leave the process as it is, whatever the main thread may be waiting for or have locked."""
+    threading.Timer(AT_ONCE_S, os._exit, (EXIT_CONTINUE,)).start()
     with suppress(OSError):
         console.show_cursor()  # which a live display had hidden
     _say(console, AT_ONCE)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -210,9 +211,7 @@ def test_a_document_that_cannot_be_joined_again_keeps_its_audio_and_buys_nothing
     before = (tmp_path / "out/documents/two.wav").read_bytes()
     ended = cluster_tts("stitch", "out", "stitching.gap_ms=900", "--json")
     assert (ended.exit_code, ended.json["status"]) == (3, "incomplete")
-    assert ended.json["message"] == (
-        "1 document was not joined again, for clips are gone; its audio of before is kept"
-    )
+    assert ended.json["message"] == ("1 document was not joined again, for clips are gone; its audio of before is kept")
     assert {line["name"]: line["status"] for line in ended.json["documents"]}["two"] == "whole"
     assert "cluster-tts: not joined again: two\n" in ended.err
     assert (tmp_path / "out/documents/two.wav").read_bytes() == before
