@@ -18,7 +18,7 @@ Read the package in the order in which the data goes:
     planning     documents read and cut, against what is there already
     missing      what a run has not made when it ends
     storage/     where files are kept: a disk, a bucket; scratch, for as long as a process lives
-    task_queue   what waits, what is lent, what is done; refilling: though it may die
+    lending, task_queue, refilling   what waits, what is lent, what is done, though the queue may die
     quota/       the account, as arithmetic: limits, what is learned of them, whose turn it is, what may be spent
     limiter/     the one gate in front of it; gates is a worker's side, state_file where limiters meet
     providers/   voices; http is the wire, answers what comes back over it means

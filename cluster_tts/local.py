@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder, join
+from cluster_tts.lending import Ledger, Loans, Orders
 from cluster_tts.limiter.limiter import Limiter
 from cluster_tts.limiter.state_file import state_folder
 from cluster_tts.model import Clip, Outcome, Purse
@@ -16,7 +17,7 @@ from cluster_tts.providers import provider_class
 from cluster_tts.quota.limits import Standing
 from cluster_tts.staffing import staff
 from cluster_tts.stitching import Joined
-from cluster_tts.task_queue import Ledger, Loans, Orders, TaskQueue
+from cluster_tts.task_queue import TaskQueue
 from cluster_tts.worker import LEASE_S, Hire, make_worker
 
 

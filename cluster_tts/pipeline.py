@@ -18,13 +18,13 @@ from cluster_tts.clips import Clips, digest
 from cluster_tts.errors import AccountRefused, DamagedClips, DocumentError, JobError
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
+from cluster_tts.lending import Ledger
 from cluster_tts.manifest import DocumentRow
 from cluster_tts.model import Clip, Outcome, Status
 from cluster_tts.progress import Progress
 from cluster_tts.quota.limits import Standing
 from cluster_tts.record import Record
 from cluster_tts.stitching import Joined
-from cluster_tts.task_queue import Ledger
 from cluster_tts.watching import Watching
 from cluster_tts.workload import Plan
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from cluster_tts.lending import Ledger, Orders
 from cluster_tts.model import Clip
-from cluster_tts.task_queue import Ledger, Orders
 
 log = logging.getLogger(__name__)
 

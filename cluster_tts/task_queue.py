@@ -8,8 +8,9 @@ import heapq
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from cluster_tts.lending import Ledger, Loans, Orders
 from cluster_tts.model import Clip, Outcome, Status
 
 TAIL_ROUNDS = 3
@@ -17,54 +18,11 @@ TAIL_ROUNDS = 3
 places idle while a long clip that was begun late ends; more gains next to nothing, and documents are finished later."""
 SUSPECT = 2
 """Workers that died with a clip: from so many on it is lent alone. Were one enough, dozens would wait to be."""
+SILENT_S = 15.0
+"""A driver that was not heard for so long may have lost OUT to another run, which pays for the same: nothing is lent
+until it is heard again."""
 ROLL_S = 15.0
 """So long a queue in another's place waits for workers to say what they hold; they ask every second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loans:
-    """The queue's answer to a worker: what it may start now, and whether more can ever come.
-
-    Of the worker's outcomes, counted from its first, the queue wants to hear the ``next``; ``kept`` of them are the
-    driver's by now, so that nobody will ask for them again.
-    """
-
-    clips: tuple[Clip, ...] = ()
-    closed: bool = False
-    next: int = 0
-    kept: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What the driver tells the queue.
-
-    ``last``: no more clips are to come, as far as is known; it may be taken back. ``dead`` are workers that died,
-    ``lost`` those whose machine went, for which no clip is to blame. ``had`` says how many outcomes of each worker the
-    driver has. ``queue`` is the one they are meant for; empty: whichever there is.
-    """
-
-    clips: Sequence[Clip] = ()
-    dead: Collection[str] = ()
-    lost: Collection[str] = ()
-    last: bool = False
-    close: bool = False
-    had: Mapping[str, int] = field(default_factory=dict)
-    queue: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """The queue's answer to the driver: what ended since it last asked, and how the queue stands.
-
-    ``had`` is to be handed back with the next orders: only then are these outcomes forgotten.
-    """
-
-    outcomes: tuple[Outcome, ...]
-    waiting: int
-    lent: int
-    had: Mapping[str, int] = field(default_factory=dict)
-    queue: str = ""
 
 
 @dataclass(slots=True)
@@ -89,11 +47,19 @@ class TaskQueue:
     knows. Outcomes are numbered by worker, and kept by it until they are the driver's: none is lost or counted twice.
     """
 
-    def __init__(self, lease_s: float = 60.0, max_deaths: int = 5, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        lease_s: float = 60.0,
+        max_deaths: int = 5,
+        clock: Callable[[], float] = time.monotonic,
+        silent_s: float = SILENT_S,
+    ) -> None:
         self.name = secrets.token_hex(4)
         self._lease_s = lease_s
         self._max_deaths = max_deaths
         self._clock = clock
+        self._silent_s = silent_s
+        self._heard_at = clock()  # when the driver was heard last
         self._waiting: list[tuple[int, Clip]] = []
         self._lent: dict[str, _Loan] = {}
         self._known: set[str] = set()
@@ -121,7 +87,7 @@ class TaskQueue:
         """
         if orders.queue not in ("", self.name):
             return Ledger((), 0, 0, queue=self.name)
-        self._is_open = True
+        self._is_open, self._heard_at = True, self._clock()
         self._forget_collected(orders.had)
         self._in_order = self._in_order or bool(orders.clips)
         self._last, self._closed = orders.last, self._closed or orders.close
@@ -180,7 +146,8 @@ class TaskQueue:
         self._take_back_expired()
         self._adopt(worker, holding)
         self._roll.discard(worker)
-        clips = () if self._roll_call() else tuple(self._lend(worker, want))
+        is_led = now - self._heard_at < self._silent_s
+        clips = tuple(self._lend(worker, want)) if is_led and not self._roll_call() else ()
         return Loans(clips, self._closed, self._told.get(worker, 0), self._had.get(worker, 0))
 
     def _roll_call(self) -> Collection[str]:

@@ -12,13 +12,13 @@ from cluster_tts.catalogue import counted_as, quota_of_class
 from cluster_tts.clips import Clips
 from cluster_tts.errors import JobError
 from cluster_tts.job import Job
+from cluster_tts.lending import Loans
 from cluster_tts.limiter.gates import CoreGate, LimiterGate, OpenGate, Passages
 from cluster_tts.model import Clip, Outcome, Purse
 from cluster_tts.providers import make as make_provider
 from cluster_tts.quota.limits import Limits
 from cluster_tts.quota.permits import Claim, LimiterPort
 from cluster_tts.synthesis import Gate, Synthesis
-from cluster_tts.task_queue import Loans
 
 LEASE_S = 60.0
 BUSY_S = 1.0  # a full worker needs no work, but keeps its loans alive and must hear that the queue was closed

@@ -16,6 +16,7 @@ ROWS = [
         "balance",
         "chunking",
         "context",
+        "lending",
         "task_queue",
         "refilling",
         "quota",

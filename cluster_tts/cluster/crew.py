@@ -17,6 +17,7 @@ from cluster_tts.cluster.session import Session, take_back_signals
 from cluster_tts.errors import Interrupted, JobError
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
+from cluster_tts.lending import Ledger, Orders
 from cluster_tts.model import Clip, Purse
 from cluster_tts.providers import provider_class
 from cluster_tts.quota.limits import Standing
@@ -24,7 +25,6 @@ from cluster_tts.quota.permits import PROTOCOL
 from cluster_tts.refilling import RefilledQueue
 from cluster_tts.staffing import staff
 from cluster_tts.stitching import Joined
-from cluster_tts.task_queue import Ledger, Orders
 from cluster_tts.worker import LEASE_S, Hire, needs_limiter
 
 log = logging.getLogger(__name__)

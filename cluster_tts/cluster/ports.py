@@ -9,8 +9,8 @@ import ray
 
 from cluster_tts.cluster.nodes import first_line
 from cluster_tts.errors import Interrupted
+from cluster_tts.lending import Ledger, Loans, Orders
 from cluster_tts.model import Outcome
-from cluster_tts.task_queue import Ledger, Loans, Orders
 
 RETRY_S = 0.2
 RESTART_S = 60.0  # so long Ray may take to start an actor anew

@@ -18,12 +18,12 @@ from cluster_tts import config
 from cluster_tts.cluster.crew import RayCrew
 from cluster_tts.commands import Result, RunOptions, run_job
 from cluster_tts.errors import JobError
+from cluster_tts.lending import Ledger, Orders
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Status
 from cluster_tts.progress import Progress
 from cluster_tts.refilling import RefilledQueue
 from cluster_tts.storage import LocalFolder
-from cluster_tts.task_queue import Ledger, Orders
 
 pytestmark = [
     pytest.mark.ray,

@@ -13,6 +13,7 @@ from cluster_tts.documents import find
 from cluster_tts.errors import AccountRefused, DamagedClips, Interrupted, JobError
 from cluster_tts.job import ChunkingSettings, Job, ProviderSettings, QuotaSettings
 from cluster_tts.joining import JoinOrder
+from cluster_tts.lending import Ledger
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Clip, Outcome, Purse, Sound, Status
 from cluster_tts.pipeline import Run
@@ -23,7 +24,6 @@ from cluster_tts.record import Record
 from cluster_tts.reservations import Reservations
 from cluster_tts.stitching import Joined
 from cluster_tts.storage import at
-from cluster_tts.task_queue import Ledger
 from cluster_tts.workload import Plan
 from tests.simulated import now, simulate
 

@@ -7,9 +7,10 @@ from collections.abc import Collection
 
 import pytest
 
+from cluster_tts.lending import Ledger, Loans, Orders
 from cluster_tts.model import Clip, Outcome, Status
 from cluster_tts.refilling import RefilledQueue
-from cluster_tts.task_queue import Ledger, Loans, Orders, TaskQueue
+from cluster_tts.task_queue import TaskQueue
 
 
 class Mortal:

@@ -1,6 +1,7 @@
 """Leases, order and verdicts under a handed-in clock."""
 
 import heapq
+import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,8 +9,9 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
+from cluster_tts.lending import Ledger, Loans, Orders
 from cluster_tts.model import Clip, Outcome, Sound, Status
-from cluster_tts.task_queue import TAIL_ROUNDS, Ledger, Loans, Orders, TaskQueue
+from cluster_tts.task_queue import TAIL_ROUNDS, TaskQueue
 
 
 class Clock:
@@ -51,7 +53,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def queue(clock: Clock) -> TaskQueue:
-    queue = TaskQueue(lease_s=60, max_deaths=3, clock=clock)
+    queue = TaskQueue(lease_s=60, max_deaths=3, clock=clock, silent_s=math.inf)
     tell(queue, [clip(name) for name in "abcd"])
     return queue
 
@@ -409,6 +411,7 @@ def test_a_new_queue_waits_for_silent_workers_no_longer_than_fifteen_seconds(clo
     new.resume(Orders([clip("a")], queue=new.name), ["silent"])
     assert ids(new, "w") == []
     clock.now = 15.0
+    tell(new)
     assert ids(new, "w") == ["a"]
 
 
@@ -429,3 +432,13 @@ def test_what_somebody_has_died_with_is_not_taken_for_held_by_a_worker_that_come
     tell(queue, dead=["v"])
     assert ids(queue, "late", 0, holding=("a", "b")) == []
     assert ids(queue, "u", 9) == ["a", "c", "d"], "the late one holds nothing but b"
+
+
+def test_nothing_is_lent_while_the_driver_is_silent_and_all_again_once_it_is_heard(clock: Clock) -> None:
+    queue = TaskQueue(clock=clock)
+    tell(queue, [clip(name) for name in "abc"])
+    assert ids(queue, "w") == ["a"]
+    clock.now = 15.0
+    assert ids(queue, "w", 5, holding=("a",)) == []
+    tell(queue)
+    assert ids(queue, "w", 5, holding=("a",)) == ["b", "c"]

@@ -12,6 +12,7 @@ import soundfile as sf
 from cluster_tts.clips import Clips
 from cluster_tts.errors import AccountRefused, JobError, RetryLater
 from cluster_tts.job import Job, ProviderSettings, QuotaSettings
+from cluster_tts.lending import Ledger, Loans, Orders
 from cluster_tts.limiter.gates import LimiterGate
 from cluster_tts.limiter.limiter import Limiter
 from cluster_tts.model import Clip, Outcome, Purse, Receipt, Status, Utterance
@@ -19,7 +20,7 @@ from cluster_tts.quota.limits import Limits
 from cluster_tts.quota.permits import Claim
 from cluster_tts.storage import LocalFolder
 from cluster_tts.synthesis import Synthesis
-from cluster_tts.task_queue import Ledger, Loans, Orders, TaskQueue
+from cluster_tts.task_queue import TaskQueue
 from cluster_tts.worker import LEASE_S, Hire, Worker, claim_of, needs_limiter
 from tests.simulated import now, simulate
 
