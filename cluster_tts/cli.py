@@ -47,6 +47,8 @@ app = typer.Typer(
 
 SETTING = re.compile(r"[A-Za-z_][\w.]*(?:\[[^]=]+\][\w.]*)*=", re.ASCII)
 
+TYPER_INTERRUPTED = 130  # what typer makes of KeyboardInterrupt; older ones raise Abort
+
 Sources = Annotated[
     list[str], typer.Argument(metavar="SOURCE|key=value", help="Files, folders, globs, URLs; settings as key=value.")
 ]
@@ -170,7 +172,9 @@ def main() -> NoReturn:
 
 def _answer() -> int:
     try:
-        return app(standalone_mode=False) or EXIT_OK
+        if (exit_code := app(standalone_mode=False) or EXIT_OK) == TYPER_INTERRUPTED:
+            raise KeyboardInterrupt
+        return int(exit_code)
     except typer.TyperException as error:
         cast(typer.BadParameter, error).show()  # with the hint where to find help
         return _told(error.format_message(), error.exit_code)

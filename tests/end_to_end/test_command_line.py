@@ -270,6 +270,20 @@ def test_status_and_report_say_what_the_run_said(cluster_tts: ClusterTts, tmp_pa
     assert "one" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("command", [("status", "out"), ("stitch", "out"), ("report", "out"), ("plan", "texts", *TONE)])
+def test_ctrl_c_ends_any_command_in_one_line(
+    cluster_tts: ClusterTts, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    def interrupt(where: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cluster_tts.storage.at", interrupt)
+    ended = cluster_tts(*command, "--json")
+    assert ended.exit_code == 75
+    assert ended.err.strip() == "cluster-tts: interrupted; run it again"
+    assert ended.json == {"status": "interrupted", "exit_code": 75, "message": "interrupted; run it again"}
+
+
 def test_the_log_tells_everything_but_the_text(cluster_tts: ClusterTts, tmp_path: Path) -> None:
     cluster_tts("run", "texts", *TONE, "--verbose")
     log = (tmp_path / "out/run.log").read_text(encoding="utf-8")
@@ -327,7 +341,7 @@ def start_slow_run(folder: Path, latency_s: float) -> subprocess.Popen[str]:
     return running
 
 
-@pytest.mark.parametrize("asked_by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("asked_by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_run_in_order_and_the_same_command_continues_it(tmp_path: Path, asked_by: int) -> None:
     running = start_slow_run(tmp_path, 0.6)
     running.send_signal(asked_by)
@@ -356,8 +370,9 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     while "a second signal" not in running.stderr.readline():
         pass
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=20)
+    _, err = running.communicate(timeout=20)
     assert running.returncode == 75
+    assert "ended at once; run the same command again to continue" in err
     assert time.monotonic() - started < 3, "it did not wait for what was in flight"
 
 

@@ -460,3 +460,13 @@ def test_a_provider_is_not_looked_for_outside_the_folder_of_providers(monkeypatc
     monkeypatch.setattr(Path, "is_file", lambda path: bool(looked.append(path)))
     load((), ["provider.name=../job/x"], {})
     assert not [path for path in looked if ".." in path.parts]
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_address_is_not_taken_for_the_providers_own(value: str) -> None:
+    told = "'provider.base_url' is empty: give an address, or null for the provider's own"
+    with pytest.raises(JobError, match=told):
+        load(overrides=[f"provider.base_url={value}"], environ={})
+    with pytest.raises(JobError, match=told):
+        load(environ={"CLUSTER_TTS_PROVIDER__BASE_URL": value})
+    assert load(overrides=["provider.base_url=null"], environ={}).provider.base_url is None

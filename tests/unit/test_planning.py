@@ -485,6 +485,17 @@ def test_only_failed_speaks_what_was_given_up_and_not_made_since(world: World) -
     plan.only_failed(manifest)
     assert to_speak(plan) == SENTENCES[:3]
     assert plan.completion.missing("a") == 6, "whatever else is missing stays missing"
+    assert plan.postponed == {"a"}
+
+
+def test_only_failed_postpones_nobody_who_waits_for_nothing_else(world: World) -> None:
+    world.write("a", SENTENCES[0])
+    world.write("b", f"{SENTENCES[0]}\n\n{SENTENCES[1]}")
+    world.fail(next(world.plan().clips()).id)
+    manifest = world.manifest()
+    plan = world.plan(manifest)
+    plan.only_failed(manifest)
+    assert plan.postponed == {"b"}
 
 
 def test_only_failed_without_failures_speaks_nothing(world: World) -> None:
