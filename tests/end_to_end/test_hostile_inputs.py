@@ -414,7 +414,7 @@ def test_a_run_whose_settings_are_not_ours_is_not_stitched(cluster_tts: ClusterT
         assert says in ended.err
         assert len(ended.err.splitlines()) == 1
     saved.unlink()
-    assert "no job.yaml" in cluster_tts("stitch", "out").err
+    assert "'out/job.yaml' is gone: run the run's own command again" in cluster_tts("stitch", "out").err
 
 
 def test_a_report_that_is_not_ours_is_no_hindrance(cluster_tts: ClusterTts, tmp_path: Path) -> None:
