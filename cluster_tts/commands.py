@@ -32,7 +32,17 @@ from cluster_tts.record import Record, write_whole
 from cluster_tts.reservations import Reservations, close_dead
 from cluster_tts.spending import purse_of, refuse_budget, refuse_empty
 from cluster_tts.workload import Plan, Summary, course_of, summarise
-from cluster_tts.workspace import absolute, clear_document, log_file, make_room, resumable, run_id, storage, sweep
+from cluster_tts.workspace import (
+    IN_THE_WAY,
+    absolute,
+    clear_document,
+    log_file,
+    make_room,
+    resumable,
+    run_id,
+    storage,
+    sweep,
+)
 
 if TYPE_CHECKING:
     from cluster_tts.cluster.crew import RayCrew
@@ -84,7 +94,7 @@ async def run_job(
         with storage(out):
             await fence.take(stop, options.tell, partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set))
             manifest.term = fence.term
-        with storage(out), log_file(out, options.verbose, fence) as record.spool, resumable(out):
+        with storage(out), log_file(out, options.verbose, fence) as record.spool, resumable(out, IN_THE_WAY):
             await asyncio.to_thread(sweep, job)
             for warning in warnings_of(job, datetime.now(UTC).date()):
                 log.warning("%s", warning)
@@ -122,7 +132,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
         record.purse, record.gauge.named = purse, Limits.of(job.quota)
         if not options.retry_failed:  # of what failed before it is not known how much is left of it
             record.gauge.course = await asyncio.to_thread(course_of, plan, job)
-        with missing_told(job, plan, record):
+        with resumable(out), missing_told(job, plan, record):
             record.flush("running", None)
             if plan.needs_speech and not provider_class(job.provider.name).embedded:
                 refuse_empty(job, purse)

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 LOG = "run.log"
 SWEEP_S = 60.0  # what is younger may be the claim of a run that waits for its turn
 CLIPS_SWEEP_S = 3600.0  # no answer takes so long
+IN_THE_WAY = (IsADirectoryError, NotADirectoryError, FileExistsError, PermissionError)
+"""No trouble of storage's: as long as nothing has been spoken, the next try meets it too."""
 SPOOL_S = 30.0  # a bucket gets the log again no oftener: it takes the whole of it each time
 
 
@@ -69,10 +71,12 @@ def storage(out: Folder) -> Iterator[None]:
 
 
 @contextmanager
-def resumable(out: Folder) -> Iterator[None]:
-    """``storage`` once work has begun: nothing is lost, and the same command continues."""
+def resumable(out: Folder, mistakes: tuple[type[OSError], ...] = ()) -> Iterator[None]:
+    """``storage`` once work has begun: nothing is lost, and the same command continues, but for ``mistakes``."""
     try:
         yield
+    except mistakes:
+        raise
     except OSError as error:
         log.exception("interrupted")
         raise Interrupted(f"{refusal(error, out)}, then run the same command again to continue") from error

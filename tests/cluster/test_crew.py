@@ -112,7 +112,7 @@ def test_a_queue_that_is_killed_is_replaced_and_nothing_is_spoken_twice_or_left_
     ray = run(texts, tmp_path / "ray", "engine=ray", "workers.slots=2", watch=kill)
     assert ray.exit_code == 0
     assert len(killed) == 2
-    outcomes = list(Manifest(tmp_path / "ray" / "manifest").read_outcomes())
+    outcomes = list(Manifest(LocalFolder(tmp_path / "ray" / "manifest")).read_outcomes())
     assert Counter(o.status for o in outcomes) == {Status.SPOKEN: 120}
     assert len({o.clip_id for o in outcomes}) == 120
     assert len({o.worker for o in outcomes}) == 2, "the workers live on"

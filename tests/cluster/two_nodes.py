@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from cluster_tts.manifest import Manifest
+from cluster_tts.storage import LocalFolder
 
 HEAD, ADDRESS = "127.0.0.1", "127.0.0.1:6379"
 ON_A_CORE = 4  # workers
@@ -72,7 +73,7 @@ def run(texts: Path, out: Path, workers: int, meanwhile: Callable[[], None]) -> 
         ],
         stderr=(out.parent / f"{out.name}.log").open("wb"),
     )  # fmt: skip
-    outcomes = lambda: list(Manifest(out / "manifest").read_outcomes())  # noqa: E731
+    outcomes = lambda: list(Manifest(LocalFolder(out / "manifest")).read_outcomes())  # noqa: E731
     wait_for(lambda: driver.poll() is not None or len({o.worker for o in outcomes()}) == workers, "all speak")
     meanwhile()
     code = driver.wait(timeout=90)
