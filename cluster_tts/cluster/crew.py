@@ -266,6 +266,14 @@ class RayCrew:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._stop)
         self._thread.shutdown()
 
+    def _to_kill(self) -> list[Any]:
+        """The actors that do not end by themselves when we disconnect, or should not wait for it."""
+        if self._session.is_ours and self._node in nodes.draining():
+            # Nothing but these keeps the raylet of a drained node alive, and Ray ends a process whose raylet is gone
+            # with 1, in the middle of what it does. They end with our job, once we are disconnected.
+            return []
+        return [actor for actor in (*(actor for actor, _ in self._actors.values()), self._queue_actor) if actor]
+
     def _stop(self) -> None:
         try:
             import ray
@@ -274,9 +282,8 @@ class RayCrew:
 
         try:
             if ray.is_initialized():
-                for actor in [*(actor for actor, _ in self._actors.values()), self._queue_actor]:
-                    if actor is not None:
-                        ray.kill(actor)
+                for actor in self._to_kill():
+                    ray.kill(actor)
                 if self._limiter is not None:  # it stays, for other runs; the places of our workers must not
                     ray.get(self._limiter.forget.remote(self._hired_names), timeout=FORGET_S)
                     if self._session.is_private:

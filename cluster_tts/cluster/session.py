@@ -47,6 +47,11 @@ class Session:
         """Whether the Ray is ours alone, and ends with the run."""
         return self._folder is not None
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it was we who connected, and who disconnect."""
+        return self._ours
+
     def open(self) -> None:
         """Connect; a program that is connected already stays so, and its Ray is used.
 
