@@ -27,7 +27,10 @@ MOST_NAMED = 12  # keys in one message
 NO_TEXT, NOT_BARE = ("", "null", "~"), ("'", '"', "[", "{")
 # whose entries have names of their own
 TABLES = {"catalogue.models", "catalogue.plans", "catalogue.plans.*.groups", "catalogue.classes"}
-FREE = {"provider.options", "provider.inputs", "catalogue.models.*.inputs"}  # whose content is the provider's
+FREE = {  # whose names are not ours
+    "provider.options", "provider.inputs", "catalogue.models.*.inputs", "voices", "reading.columns",
+}  # fmt: skip
+OF_TEXTS = ("voices.", "reading.columns.")  # whose values are texts, whatever YAML would make of them
 
 PROVIDER_NAME = re.compile(r"\w[\w-]{0,63}", re.ASCII)  # that has a file of its own: it becomes part of a path
 UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, ValueError, OverflowError, RecursionError)  # UnicodeError is one
@@ -173,6 +176,9 @@ def _check(setting: _Setting, origin: str) -> None:
     plain = OmegaConf.to_container(node) if OmegaConf.is_config(node) else node._value()
     if not is_utf8(key) or (key != "out" and not is_utf8(plain)):  # of which more is said where it is checked
         raise JobError(f"'{key}' {origin} is {_shown(node)}: it holds what is no UTF-8, write it again")
+    for name, voice in plain.items() if kind == "voices" and isinstance(plain, dict) else ():
+        if not isinstance(voice, str) or not voice:
+            raise JobError(f"'voices.{name}' {origin} is {voice!r}: must be the name of a voice; put it in quotes")
     if kind in TEXTS and isinstance(node._value(), bool):
         raise JobError(f"'{key}' {origin}: YAML takes yes, no, on and off for truth values; put it in quotes")
 
@@ -248,7 +254,7 @@ def _dotted(text: str) -> DictConfig:
     if key == "provider.base_url" and not value.strip():  # as a variable that is not set leaves it: another server
         raise JobError(f"'{key}' is empty: give an address, or null for the provider's own")
     try:
-        if key in TEXTS and value not in NO_TEXT and value[0] not in NOT_BARE:
+        if (key in TEXTS or key.startswith(OF_TEXTS)) and value not in NO_TEXT and value[0] not in NOT_BARE:
             layer = OmegaConf.create()
             OmegaConf.update(layer, key, value)  # as it stands: YAML would make 83 of 0123, and 750 of 12:30
             return _literal(layer)

@@ -5,7 +5,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 ENGINES = ("ray", "local")
-DOCUMENT_FORMATS = ("wav", "flac", "mp3")
+DOCUMENT_FORMATS = ("wav", "flac", "mp3", "ogg", "opus", "m4b")
+DIALOGUE = ("auto", "always", "never")
+FITS = ("slots", "starts", "none")
+GROUPS = ("sentence", "cue")
+VIDEOS = ("auto", "none")
+TRACKS = ("beside", "instead")
 HEADERLESS = ("raw", "pcm", "ulaw", "alaw")
 UNITS = ("codepoint", "utf16", "byte")
 COUNTED_BY = ("account", "group", "model")
@@ -128,6 +133,12 @@ class ChunkingSettings:
 
 
 @dataclass(frozen=True)
+class ReadingSettings:
+    dialogue: str = "auto"
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class CheckSettings:
     characters_per_second: list[float] | None = field(default_factory=lambda: [4.0, 40.0])
 
@@ -138,6 +149,31 @@ class StitchingSettings:
     sample_rate: int | None = None
     gap_ms: int = 250
     paragraph_gap_ms: int = 600
+    speaker_gap_ms: int = 400
+    heading_gap_ms: int = 900
+    crossfade_ms: int = 0
+    loudness_lufs: float | None = None
+    trim_silence: bool = False
+    each_item: bool = False
+    joined: bool = True
+
+
+@dataclass(frozen=True)
+class TimelineSettings:
+    fit: str = "slots"
+    group: str = "sentence"
+    pause_ms: int = 80
+    max_speed: float = 1.2
+    max_stretch: float = 1.35
+    max_shift_ms: int = 400
+
+
+@dataclass(frozen=True)
+class MediaSettings:
+    video: str = "auto"
+    track: str = "beside"
+    duck_db: float | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +203,11 @@ class Job:
     retry: RetrySettings = field(default_factory=RetrySettings)
     chunking: ChunkingSettings = field(default_factory=ChunkingSettings)
     check: CheckSettings = field(default_factory=CheckSettings)
+    voices: dict[str, str] = field(default_factory=dict)
+    reading: ReadingSettings = field(default_factory=ReadingSettings)
     stitching: StitchingSettings = field(default_factory=StitchingSettings)
+    timeline: TimelineSettings = field(default_factory=TimelineSettings)
+    media: MediaSettings = field(default_factory=MediaSettings)
     clips: ClipsSettings = field(default_factory=ClipsSettings)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     workers: WorkersSettings = field(default_factory=WorkersSettings)

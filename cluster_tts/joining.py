@@ -38,7 +38,7 @@ class JoinOrder:
     def pieces(self) -> Iterator[Piece]:
         """The document's chunks in reading order, each with its clip."""
         for chunk, row in zip(self.plan, self.sounds, strict=True):
-            yield Piece(chunk.index, chunk.paragraph, chunk.text, chunk.clip_id, unpack(row))
+            yield Piece(chunk.index, chunk.paragraph, chunk.text, chunk.clip_id, unpack(row), chunk.role)
 
 
 def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Joined:

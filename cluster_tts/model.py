@@ -12,10 +12,49 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text to be spoken: the name its audio gets, and where its text is read from, a path or a URL."""
+    """A text to be spoken: the name its audio gets, and where its text is read from, a path or a URL.
+
+    ``part`` names the rows of a table that are this document, where the table holds several. ``voice`` speaks it
+    instead of the job's. ``video`` is the path or URL of the video that it is the sound of.
+    """
 
     name: str
     source: Path | str
+    part: str | None = None
+    voice: str | None = None
+    video: Path | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """When something is to be heard, in seconds from the beginning of the document's audio."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a source says of a piece of text besides its words; chunks cut from one paragraph share it.
+
+    ``speaker`` is who says it, ``voice`` the voice that speaks it (None: the job's), ``item`` the id under which it may
+    have an audio file of its own. ``cues`` are the times at which it is to be heard: one, or several that were put
+    together because they are one sentence; none where the document has no times.
+    """
+
+    heading: bool = False
+    speaker: str | None = None
+    voice: str | None = None
+    item: str | None = None
+    cues: tuple[Slot, ...] = ()
+
+    @property
+    def slot(self) -> Slot | None:
+        """From the beginning of its first cue to the end of its last."""
+        return Slot(self.cues[0].start_s, max(cue.end_s for cue in self.cues)) if self.cues else None
+
+
+PLAIN = Role()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +62,28 @@ class Paragraph:
     """A run of text without a break in it, white space already collapsed to single blanks."""
 
     text: str
+    role: Role = PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one speaker says in a dialogue, and with which voice."""
+
+    text: str
+    voice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What decides how a text sounds besides the job: the voice (None: the job's), how much faster than usual it is
+    asked for, and the turns where several speakers share one request."""
+
+    voice: str | None = None
+    speed: float = 1.0
+    turns: tuple[Turn, ...] = ()
+
+
+USUAL = Speech()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +94,8 @@ class Chunk:
     index: int
     paragraph: int
     text: str
+    role: Role = PLAIN
+    speech: Speech = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +111,8 @@ class Clip:
     chunk_index: int
     before: str = ""
     after: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What one speaker says in a dialogue, and with which voice."""
-
-    text: str
-    voice: str
+    speaker: str | None = None
+    speech: Speech = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +263,7 @@ class Outcome:
     attempt: int
     status: Status
     characters: int
+    speaker: str | None = None
     sound: Sound | None = None
     error_kind: str | None = None
     error_message: str | None = None

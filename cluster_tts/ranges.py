@@ -8,11 +8,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cluster_tts.errors import JobError
-from cluster_tts.job import COUNTED_BY, DOCUMENT_FORMATS, ENGINES, LIMITS, UNITS, Job
+from cluster_tts.job import (
+    COUNTED_BY,
+    DIALOGUE,
+    DOCUMENT_FORMATS,
+    ENGINES,
+    FITS,
+    GROUPS,
+    LIMITS,
+    TRACKS,
+    UNITS,
+    VIDEOS,
+    Job,
+)
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 LONGEST_GAP_MS = 60_000
+LONGEST_CROSSFADE_MS = 2_000
 MOST_CONTEXT = 1_000  # characters
 MOST_PLACES = 1_000
 
@@ -59,6 +72,10 @@ def _are_names(value: list[str] | None) -> bool:
     return value is None or all(isinstance(name, str) for name in value)
 
 
+def _is_language(value: str | None) -> bool:
+    return value is None or re.fullmatch("[a-z]{3}", value) is not None
+
+
 def _is_variable(value: str | None) -> bool:
     return value is None or re.fullmatch("[A-Z_][A-Z0-9_]*", value) is not None
 
@@ -85,6 +102,27 @@ RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("stitching.sample_rate", lambda value: value is None or 8_000 <= value <= 192_000, "must be from 8000 to 192000"),
     ("stitching.gap_ms", lambda value: 0 <= value <= LONGEST_GAP_MS, f"must be from 0 to {LONGEST_GAP_MS}"),
     ("stitching.paragraph_gap_ms", lambda value: 0 <= value <= LONGEST_GAP_MS, f"must be from 0 to {LONGEST_GAP_MS}"),
+    *(
+        (f"stitching.{gap}", lambda value: 0 <= value <= LONGEST_GAP_MS, f"must be from 0 to {LONGEST_GAP_MS}")
+        for gap in ("speaker_gap_ms", "heading_gap_ms")
+    ),
+    (
+        "stitching.crossfade_ms",
+        lambda value: 0 <= value <= LONGEST_CROSSFADE_MS,
+        f"must be from 0 to {LONGEST_CROSSFADE_MS}",
+    ),
+    ("stitching.loudness_lufs", lambda value: value is None or -40 <= value <= -9, "must be from -40 to -9, or null"),
+    ("reading.dialogue", lambda value: value in DIALOGUE, f"must be one of {', '.join(DIALOGUE)}"),
+    ("timeline.fit", lambda value: value in FITS, f"must be one of {', '.join(FITS)}"),
+    ("timeline.group", lambda value: value in GROUPS, f"must be one of {', '.join(GROUPS)}"),
+    ("timeline.pause_ms", lambda value: 0 <= value <= 2_000, "must be from 0 to 2000"),
+    ("timeline.max_speed", lambda value: 1 <= value <= 2, "must be from 1 to 2"),
+    ("timeline.max_stretch", lambda value: 1 <= value <= 2, "must be from 1 to 2"),
+    ("timeline.max_shift_ms", lambda value: 0 <= value <= 10_000, "must be from 0 to 10000"),
+    ("media.video", lambda value: value in VIDEOS, f"must be one of {', '.join(VIDEOS)}"),
+    ("media.track", lambda value: value in TRACKS, f"must be one of {', '.join(TRACKS)}"),
+    ("media.duck_db", lambda value: value is None or 0 <= value <= 60, "must be from 0 to 60, or null"),
+    ("media.language", _is_language, "must be three letters as in ISO 639-2, or null"),
     ("workers.count", _counted, "must be 'auto' or at least 1"),
     ("workers.slots", _counted, "must be 'auto' or at least 1"),
     *((f"quota.{limit}", _positive, "must be above 0, or null") for limit in LIMITS),
@@ -126,6 +164,8 @@ def check_ranges(job: Job) -> None:
         for key, value in _values(job, rule.split(".")):
             if not holds(value):
                 raise JobError(f"'{key}' is {'not what it should be' if key in UNTOLD else repr(value)}: {wanted}")
+    if not (job.stitching.joined or job.stitching.each_item):
+        raise JobError("'stitching.joined' and 'stitching.each_item' are both false: nothing would be written, set one")
     if job.stitching.format == "mp3" and (job.stitching.sample_rate or 0) > 48_000:
         raise JobError(f"'stitching.sample_rate' is {job.stitching.sample_rate}: MP3 knows rates up to 48000")
 

@@ -25,7 +25,7 @@ from cluster_tts.containers import wav
 from cluster_tts.decoding import BLOCK_FRAMES, AudioFile
 from cluster_tts.errors import DamagedClips
 from cluster_tts.job import StitchingSettings
-from cluster_tts.model import Sound
+from cluster_tts.model import PLAIN, Role, Sound
 from cluster_tts.storage import Folder
 
 SCHEMA_VERSION = 1
@@ -49,6 +49,7 @@ class Piece:
     text: str
     clip_id: str
     sound: Sound
+    role: Role = PLAIN
 
 
 @dataclass(frozen=True, slots=True)

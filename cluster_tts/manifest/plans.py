@@ -1,25 +1,31 @@
 """Plans: which chunks a document is made of, written and read a row group at a time."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass
+from itertools import islice, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cluster_tts.errors import DamagedFile
 from cluster_tts.manifest.parts import Parts, opened
 from cluster_tts.manifest.schemas import PLAN
 from cluster_tts.manifest.sealing import seal
-from cluster_tts.model import Chunk
+from cluster_tts.model import PLAIN, USUAL, Chunk, Role, Slot, Speech, Turn
 from cluster_tts.storage import Folder
 
 ROW_GROUP = 2_000
+NAMED = ["chunk_index", "paragraph", "clip_id", "text"]
+ROLE = ["heading", "speaker", "voice", "item", "slot_start_s", "slot_end_s", "cues"]
+SPEECH = ["voice", "speed", "turns"]
 GROUPS_A_PART = 256  # a footer of 40,000 takes half a second to read, and each of as many documents reads it
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class PlannedChunk:
     paragraph: int
     clip_id: str
     text: str
+    role: Role = PLAIN
+    speech: Speech = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +93,52 @@ def _read_on(location: PlanLocation, first: int) -> dict[int, list[PlannedChunk]
 
 
 def _chunks(file: pq.ParquetFile, groups: Sequence[int]) -> Iterator[PlannedChunk]:
-    table = file.read_row_groups(groups, columns=["chunk_index", "paragraph", "clip_id", "text"])
-    return map(PlannedChunk, *(column.to_pylist() for column in table.columns))
+    table = file.read_row_groups(groups, columns=[*NAMED, *ROLE, *SPEECH])
+    named: Iterator[tuple[int, int, str, str]] = zip(*(table.column(name).to_pylist() for name in NAMED), strict=True)
+    roles = _each(_role, table.select(ROLE), PLAIN)
+    speeches = _each(_speech, table.select(SPEECH), USUAL)
+    return (PlannedChunk(*names, role, speech) for names, role, speech in zip(named, roles, speeches, strict=True))
+
+
+def _each(make: Callable[..., T], table: pa.Table, usual: T) -> Iterator[T]:
+    """What ``make`` makes of each row; ``usual`` for tables in which every row is like the next, and says nothing."""
+    if all(column.null_count == len(column) or not pc.any(_says(column)).as_py() for column in table.columns):
+        return repeat(usual, len(table))
+    return (make(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def _says(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Where a column says anything: a plain text is no heading, and spoken at speed 1."""
+    if pa.types.is_boolean(column.type):
+        return column
+    return pc.not_equal(column, 1.0) if column.type == PLAN.field("speed").type else pc.is_valid(column)
+
+
+def _role(
+    heading: bool, speaker: str | None, voice: str | None, item: str | None, start_s: float | None,
+    end_s: float | None, times: Sequence[float] | None,
+) -> Role:  # fmt: skip
+    cues: tuple[Slot, ...] = ()
+    if times:
+        cues = tuple(map(Slot, times[::2], times[1::2]))
+    elif start_s is not None and end_s is not None:
+        cues = (Slot(start_s, end_s),)
+    return Role(heading, speaker, voice, item, cues)
+
+
+def _speech(voice: str | None, speed: float, turns: Sequence[Mapping[str, str]] | None) -> Speech:
+    return Speech(voice, speed, tuple(Turn(turn["text"], turn["voice"]) for turn in turns or ()))
+
+
+def _row(chunk: Chunk, clip_id: str, generation: int) -> tuple[Any, ...]:
+    """``chunk`` as a row of the plan."""
+    role, speech, slot = chunk.role, chunk.speech, chunk.role.slot
+    return (
+        chunk.document, chunk.index, chunk.paragraph, clip_id, chunk.text, role.heading, role.speaker, speech.voice,
+        role.item, speech.speed, slot.start_s if slot else None, slot.end_s if slot else None, generation,
+        [asdict(turn) for turn in speech.turns] or None,
+        [time for cue in role.cues for time in (cue.start_s, cue.end_s)] if len(role.cues) > 1 else None,
+    )  # fmt: skip
 
 
 class PlanWriter:
@@ -111,9 +163,7 @@ class PlanWriter:
         first, document, rows = self._groups, "", []
         for chunk, clip_id in chunks:
             document = chunk.document
-            rows.append(
-                (chunk.document, chunk.index, chunk.paragraph, clip_id, chunk.text, None, None, None, generation)
-            )
+            rows.append(_row(chunk, clip_id, generation))
             if len(rows) == ROW_GROUP:
                 self._write_group(rows)
                 rows = []

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-VERSION = "1"
+VERSION = "2"
 _META = {"cluster_tts.schema_version": VERSION}
 
 PLAN = pa.schema(
@@ -12,10 +12,17 @@ PLAN = pa.schema(
         pa.field("paragraph", pa.int32(), nullable=False),
         pa.field("clip_id", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
+        pa.field("heading", pa.bool_(), nullable=False),
         pa.field("speaker", pa.string()),
+        pa.field("voice", pa.string()),
+        pa.field("item", pa.string()),
+        pa.field("speed", pa.float64(), nullable=False),
         pa.field("slot_start_s", pa.float64()),
         pa.field("slot_end_s", pa.float64()),
         pa.field("generation", pa.int32(), nullable=False),
+        # Nested ones last: statistics of the others are found by their number.
+        pa.field("turns", pa.list_(pa.struct([pa.field("text", pa.string()), pa.field("voice", pa.string())]))),
+        pa.field("cues", pa.list_(pa.float64())),  # start and end of each cue of the slot, where it has several
     ],
     metadata=_META,
 )
@@ -32,6 +39,7 @@ OUTCOMES = pa.schema(
         pa.field("http_status", pa.int32()),
         pa.field("request_id", pa.string()),
         pa.field("characters", pa.int32(), nullable=False),
+        pa.field("speaker", pa.string()),
         pa.field("billed_characters", pa.int64()),
         pa.field("cost_usd", pa.float64()),
         pa.field("gate_wait_s", pa.float64(), nullable=False),
@@ -60,6 +68,8 @@ DOCUMENTS = pa.schema(
         pa.field("size_bytes", pa.int64()),
         pa.field("sha256", pa.string()),
         pa.field("error", pa.string()),
+        pa.field("video_source", pa.string()),  # the video that it is the sound of
+        pa.field("video", pa.string()),  # the copy of it that has the sound, from OUT on
         pa.field("plan_key", pa.string()),
         pa.field("plan_digest", pa.string()),
         pa.field("join_key", pa.string()),

@@ -43,6 +43,8 @@ class DocumentRow:
     size_bytes: int | None = None
     sha256: str | None = None
     error: str | None = None
+    video_source: str | None = None
+    video: str | None = None
     plan_key: str | None = None
     plan_digest: str | None = None
     join_key: str | None = None

@@ -260,6 +260,21 @@ OUT_OF_RANGE = [
     ("stitching.gap_ms", "-1"),
     ("stitching.gap_ms", "60001"),
     ("stitching.paragraph_gap_ms", "-1"),
+    ("stitching.speaker_gap_ms", "-1"),
+    ("stitching.heading_gap_ms", "60001"),
+    ("stitching.crossfade_ms", "2001"),
+    ("stitching.loudness_lufs", "-8"),
+    ("reading.dialogue", "perhaps"),
+    ("timeline.fit", "tight"),
+    ("timeline.group", "word"),
+    ("timeline.pause_ms", "-1"),
+    ("timeline.max_speed", "0.9"),
+    ("timeline.max_stretch", "2.1"),
+    ("timeline.max_shift_ms", "-1"),
+    ("media.video", "all"),
+    ("media.track", "over"),
+    ("media.duck_db", "-1"),
+    ("media.language", "english"),
     ("workers.count", "0"),
     ("workers.count", "several"),
     ("workers.slots", "0"),
@@ -453,6 +468,17 @@ def test_what_is_loaded_is_plain_and_frozen() -> None:
 def test_what_mutation_has_found_is_refused_in_words_or_taken(given: str) -> None:
     with suppress(JobError):
         to_yaml(load((), [given], {}))
+
+
+@pytest.mark.parametrize("voice", ["12", "{b: c}", "[a]", "null", "''"])
+def test_a_speaker_s_voice_is_a_text(tmp_path: Path, voice: str) -> None:
+    with pytest.raises(JobError, match=r"^'voices\.ANNA' in "):
+        load([write(tmp_path / "job.yaml", f"voices: {{ANNA: {voice}}}")], environ={})
+
+
+def test_a_speaker_s_voice_on_the_command_line_means_itself() -> None:
+    job = load((), ["voices.ANNA=0123", "voices.Ben Ali=12:30"], {"CLUSTER_TTS_VOICES__CARL": "7"})
+    assert job.voices == {"ANNA": "0123", "Ben Ali": "12:30", "carl": "7"}
 
 
 def test_a_provider_is_not_looked_for_outside_the_folder_of_providers(monkeypatch: pytest.MonkeyPatch) -> None:

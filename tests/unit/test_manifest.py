@@ -85,7 +85,7 @@ def test_every_file_says_which_schema_it_follows(tmp_path: Path) -> None:
     files = list(tmp_path.rglob("*.parquet"))
     assert len(files) == 4, "documents have two names"
     for path in files:
-        assert pq.read_schema(path).metadata[b"cluster_tts.schema_version"] == b"1"
+        assert pq.read_schema(path).metadata[b"cluster_tts.schema_version"] == b"2"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_part_of_another_schema_is_refused_by_its_name(
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     other = {
-        "version": schema.with_metadata({"cluster_tts.schema_version": "2"}),
+        "version": schema.with_metadata({"cluster_tts.schema_version": "1"}),
         "column": schema.append(pa.field("new", pa.string())),
         "no version": schema.remove_metadata(),
     }[fault]
@@ -112,7 +112,7 @@ def test_a_part_of_another_schema_is_refused_by_its_name(
         read(Manifest(LocalFolder(tmp_path)))
     assert str(path) in str(caught.value)
     if fault == "version":
-        assert "schema 2" in str(caught.value)
+        assert "schema 1" in str(caught.value)
 
 
 # -- outcomes ---------------------------------------------------------------------------------------------------------
