@@ -178,7 +178,7 @@ def _check(setting: _Setting, origin: str) -> None:
         raise JobError(f"'{key}' {origin} is {_shown(node)}: it holds what is no UTF-8, write it again")
     for name, voice in plain.items() if kind == "voices" and isinstance(plain, dict) else ():
         if not isinstance(voice, str) or not voice:
-            raise JobError(f"'voices.{name}' {origin} is {voice!r}: must be the name of a voice; put it in quotes")
+            raise JobError(f"'voices.{name!s}' {origin} is {voice!r}: must be the name of a voice; put it in quotes")
     if kind in TEXTS and isinstance(node._value(), bool):
         raise JobError(f"'{key}' {origin}: YAML takes yes, no, on and off for truth values; put it in quotes")
 
