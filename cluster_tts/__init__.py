@@ -11,11 +11,14 @@ Read the package in the order in which the data goes:
     keys         API keys, in memory only
     documents/   find and read texts                    -> Paragraph
     balance      chunks that keep so many places busy to the same moment
-    chunking     cut at sentences, never over the limit -> Chunk
+    casting      who speaks with which voice
+    cutting, chunking   at sentences, never over the limit -> Chunk
+    timeline, pacing    what has a time: how long it may take, where it goes, how fast it is asked for
     context      what is read out around it
     prices, forecast   what speech costs and can cost, how long it takes: the quota, simulated
     workload     what a run has to do                   -> Plan
-    planning     documents read and cut, against what is there already
+    drafting     a document read, voiced and cut, and its clips named
+    planning     against what is there already
     missing      what a run has not made when it ends
     storage/     where files are kept: a disk, a bucket; scratch, for as long as a process lives
     lending, task_queue, refilling   what waits, what is lent, what is done, though the queue may die
@@ -42,6 +45,7 @@ Read the package in the order in which the data goes:
     gauge        how much of the quota a run used, and what there is to say of it
     reservations, spending   what may have been paid, however a run ends; what a budget leaves
     record       what is written while a run goes on
+    assembly     from a plan to a document's joining, and to its row
     pipeline     the whole run over a crew; watching keeps an eye on its quota, progress is how it stands
     local        LocalCrew: one process
     cluster/     RayCrew: a pool of actors

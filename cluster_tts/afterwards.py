@@ -9,14 +9,14 @@ from pathlib import Path
 
 from cluster_tts import saved_job
 from cluster_tts import storage as places
+from cluster_tts.assembly import as_incomplete, as_whole, order_of
 from cluster_tts.clips import Clips
 from cluster_tts.endings import Result, finish, verdict_of
 from cluster_tts.errors import EXIT_CONTINUE, DamagedClips, Interrupted, JobError
 from cluster_tts.fencing import Fence, at_work
 from cluster_tts.job import Job
-from cluster_tts.joining import JoinOrder, join
+from cluster_tts.joining import join
 from cluster_tts.manifest import DocumentRow, Manifest
-from cluster_tts.pipeline import as_incomplete, as_whole
 from cluster_tts.planning import plan_of_manifest
 from cluster_tts.record import Listing, Record, failures, line, read_back, read_report, still_missing, write_report
 from cluster_tts.report import MOST_FAILURES, Report
@@ -81,14 +81,13 @@ def _stitch(
     """How it ended, and the documents that keep their audio of ``before`` because clips of theirs are gone."""
     kept: list[str] = []
     record.rows, record.listing = plan.rows, Clips.of(job).listing
-    clips, badge = Clips.of(job), record.fence and record.fence.badge
+    badge = record.fence and record.fence.badge
     with storage(out), log_file(out, verbose=False) as record.spool:
         for name in plan.pending:
             row, missing, error = plan.rows[name], plan.completion.missing(name), None
             if not missing:
-                location, sounds = plan.locations[name], plan.completion.sounds(name)
                 try:
-                    row = as_whole(row, join(JoinOrder(name, location, sounds, out, clips, job.stitching, badge)))
+                    row = as_whole(row, join(order_of(job, plan, name, badge)))
                 except DamagedClips as damage:
                     missing, error = len(damage.clip_ids), str(damage)
             if missing and _has_audio(out, before[name]):

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from cluster_tts import config
-from cluster_tts.chunking import Room
 from cluster_tts.clips import Clips
 from cluster_tts.commands import plan_job, run_job
+from cluster_tts.cutting import Room
 from cluster_tts.endings import Result
 from cluster_tts.errors import ChunkError, JobError
 from cluster_tts.job import Job

@@ -53,6 +53,7 @@ class Telling:
             attempt=attempt.number,
             status=status,
             characters=len(clip.text),
+            speaker=clip.speaker,
             sound=sound,
             error_kind=error.kind if error else None,
             error_message=keys.redact(str(error)) if error else None,  # whoever wrote it, and whatever it quotes

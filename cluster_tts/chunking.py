@@ -2,69 +2,21 @@
 
 Equal input gives equal chunks. After an edit the cuts of an earlier plan are kept wherever they still fit, so that
 one changed sentence buys one chunk. A chunk never crosses a paragraph unless ``join_paragraphs`` asks for it, and is
-made shorter than it might be only where ``balance`` asks for it.
+made shorter than it might be only where ``balance`` asks for it. What shares a chunk has one speaker and is one item;
+but several speakers do where their voice takes a dialogue in one request.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, chain, pairwise
-
-import regex
-from sentencex import segment
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import NamedTuple
 
 from cluster_tts.balance import MOST_ROUNDS, Sizes, balanced
+from cluster_tts.cutting import Cutter, Dialogue, Room
 from cluster_tts.job import ChunkingSettings, ModelFacts
-from cluster_tts.model import Chunk, Paragraph
+from cluster_tts.model import PLAIN, Chunk, Paragraph, Role, Speech, Turn
 
-Measure = Callable[[str], int]
-"""How long a text is as the provider counts it."""
-
-MEASURES: dict[str, Measure] = {
-    "codepoint": len,
-    "utf16": lambda text: len(text.encode("utf-16-le", "surrogatepass")) // 2,
-    "byte": lambda text: len(text.encode("utf-8", "surrogatepass")),
-}
-
-WINDOW = 2_000  # sentencex is quadratic on text without spaces: 240,000 Chinese characters took 11.5 s in one piece
-CLAUSE = re.compile(r"(?<=[,;:—–،؛])\s+|(?<=[—、，；：。！？])")  # not in "1,000"; CJK marks have no blank behind them
-SPACE = re.compile(r"(?<=\s)(?=\S)")
-GRAPHEME = regex.compile(r"\X")
-LETTER_OR_DIGIT = re.compile(r"[^\W_]")
-KEPT_FROM = 1 / 4  # an earlier chunk that fills less of a request is not worth bending the cuts for
-PREFIX = 24
 UNKNOWN_MODEL = ModelFacts()
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What one request can carry: so many code points and, where its model has a limit, so many of the model's units.
-
-    Both are sums over characters, so sizes of parts add up to that of the whole.
-    """
-
-    characters: int
-    units: int | None = None
-    measure: Measure = len
-
-    @classmethod
-    def of(cls, settings: ChunkingSettings, model: ModelFacts) -> "Room":
-        """What the user asks for, within what the model takes."""
-        return cls(settings.max_characters, model.max_characters, MEASURES[model.unit])
-
-    def size(self, text: str) -> tuple[int, int]:
-        """Code points, and the model's units where they count."""
-        return len(text), 0 if self.units is None else self.measure(text)
-
-    def share(self, characters: int, units: int) -> float:
-        """How much of a request this takes up: above 1, it is too long."""
-        return max(characters / self.characters, 0 if self.units is None else units / self.units)
-
-    def share_of(self, text: str) -> float:
-        return self.share(*self.size(text))
-
-    def holds(self, text: str) -> bool:
-        return self.share_of(text) <= 1
 
 
 def chunk(
@@ -73,6 +25,7 @@ def chunk(
     settings: ChunkingSettings,
     model: ModelFacts = UNKNOWN_MODEL,
     earlier: Iterable[str] = (),
+    dialogue: Dialogue | None = None,
 ) -> Iterator[Chunk]:
     """The chunks of a document, in reading order; their texts put together are the text of ``paragraphs``.
 
@@ -80,22 +33,62 @@ def chunk(
         document: the name the chunks carry.
         model: what the voice's model can take; no chunk is longer than that, nor than ``settings`` say.
         earlier: texts of the chunks of an earlier plan for this document, whose cuts are kept where they still fit.
+        dialogue: what a request for a dialogue can carry; None: each speaker is asked for apart.
     """
     room = Room.of(settings, model)
     cutter = Cutter(room, settings.language, earlier)
-    together = settings.join_paragraphs
+    together = Together(room, dialogue) if settings.join_paragraphs else None
     index = 0
-    for number, text, cutting in _balanced(paragraphs, cutter, together, settings.balance):
-        for piece in cutter.cut(text, cutting):
+    for whole, cutting in _balanced(paragraphs, cutter, together, settings.balance):
+        speech = Speech(whole.role.voice, turns=whole.turns)
+        for piece in [whole.text] if whole.turns else cutter.cut(whole.text, cutting):
             spoken = piece.strip()
             if spoken:
-                yield Chunk(document, index, number, spoken)
+                yield Chunk(document, index, whole.number, spoken, whole.role, speech)
                 index += 1
 
 
+class _Text(NamedTuple):
+    """What is cut by itself: the number of its first paragraph, its words, its role, its turns if it is a dialogue."""
+
+    number: int
+    text: str
+    role: Role = PLAIN
+    turns: tuple[Turn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Which paragraphs may share a request: those that sound alike, and turns of a dialogue where a voice takes it."""
+
+    room: Room
+    dialogue: Dialogue | None
+
+    def joined(self, text: _Text, paragraph: Paragraph, limit: float) -> _Text | None:
+        """``text`` with ``paragraph`` behind it; None where they cannot share a request that is so full at most."""
+        ours, theirs = text.role, paragraph.role
+        apart = ours.heading or theirs.heading or ours.item != theirs.item or ours.cues or theirs.cues
+        words = f"{text.text}\n{paragraph.text}"
+        if apart or self.room.share_of(words) > limit:
+            return None
+        if not text.turns and (ours.speaker, ours.voice) == (theirs.speaker, theirs.voice):
+            return text._replace(text=words)
+        turns = (*(text.turns or _turns(text.text, ours)), *_turns(paragraph.text, theirs))
+        if self.dialogue is None or not all(turn.voice for turn in turns):
+            return None
+        if len(words) > self.dialogue.characters or len({turn.voice for turn in turns}) > self.dialogue.voices:
+            return None
+        speakers = dict.fromkeys([*(ours.speaker or "").split(", "), theirs.speaker or ""])
+        return _Text(text.number, words, replace(ours, speaker=", ".join(speakers), voice=None), turns)
+
+
+def _turns(text: str, role: Role) -> tuple[Turn, ...]:
+    return (Turn(text, role.voice or ""),)
+
+
 def _balanced(
-    paragraphs: Iterable[Paragraph], cutter: "Cutter", together: bool, places: int | None
-) -> Iterator[tuple[int, str, Sequence[int]]]:
+    paragraphs: Iterable[Paragraph], cutter: Cutter, together: Together | None, places: int | None
+) -> Iterator[tuple[_Text, Sequence[int]]]:
     """As ``_texts``, with the atoms after which to cut so that so many places are busy to the same moment; none: full.
 
     A document too long for this to matter is not held to find it out.
@@ -107,8 +100,8 @@ def _balanced(
         held.append(paragraph)
         share += room.share_of(paragraph.text)
         if places is None or share > MOST_ROUNDS * places:
-            for number, text in _texts(chain(held, coming), room, together):
-                yield number, text, ()
+            for text in _texts(chain(held, coming), together):
+                yield text, ()
             return
     known: dict[str, Sizes] = {}  # what must stay whole does not depend on how full requests are
 
@@ -118,166 +111,19 @@ def _balanced(
         return known[text]
 
     def texts_at(limit: float) -> list[Sizes]:
-        return [atoms(text) for _, text in _texts(held, room, together, limit)]
+        return [atoms(text.text) for text in _texts(held, together, limit)]
 
     limit, cuttings = balanced(texts_at, places or 1)
-    for (number, text), cutting in zip(_texts(held, room, together, limit), cuttings, strict=True):
-        yield number, text, cutting
+    yield from zip(_texts(held, together, limit), cuttings, strict=True)
 
 
-def _texts(
-    paragraphs: Iterable[Paragraph], room: Room, together: bool, limit: float = 1.0
-) -> Iterator[tuple[int, str]]:
-    """What is cut by itself: paragraphs with their numbers, or (``together``) as many to a text as may share one."""
-    return _joined(paragraphs, room, limit) if together else ((n, p.text) for n, p in enumerate(paragraphs))
-
-
-def _joined(paragraphs: Iterable[Paragraph], room: Room, limit: float) -> Iterator[tuple[int, str]]:
-    """Paragraphs with their numbers, as many to a text as make a request so full."""
-    waiting: tuple[int, str] | None = None
+def _texts(paragraphs: Iterable[Paragraph], together: Together | None, limit: float = 1.0) -> Iterator[_Text]:
+    """What is cut by itself: paragraphs, or with ``together`` as many to a text as make a request so full."""
+    waiting: _Text | None = None
     for number, paragraph in enumerate(paragraphs):
-        if waiting is None:
-            waiting = number, paragraph.text
-            continue
-        together = f"{waiting[1]}\n{paragraph.text}"
-        if room.share_of(together) <= limit:
-            waiting = waiting[0], together
-        else:
+        joined = together.joined(waiting, paragraph, limit) if together and waiting else None
+        if joined is None and waiting is not None:
             yield waiting
-            waiting = number, paragraph.text
+        waiting = joined or _Text(number, paragraph.text, paragraph.role)
     if waiting is not None:
         yield waiting
-
-
-class Cutter:
-    """Cuts texts into pieces that ``room`` holds, preferring the cuts of earlier pieces where they still fit."""
-
-    def __init__(self, room: Room, language: str, earlier: Iterable[str] = ()) -> None:
-        self.room = room
-        self.language = language
-        self._earlier: dict[str, list[str]] = {}
-        for text in earlier:
-            if KEPT_FROM <= room.share_of(text) <= 1:
-                self._earlier.setdefault(text[:PREFIX], []).append(text)
-
-    def cut(self, text: str, cutting: Sequence[int] = ()) -> list[str]:
-        """Slices of ``text``, white space included, that put together give it back.
-
-        Sentences are packed greedily; a sentence that is too long is cut at clause marks, then at spaces, then between
-        graphemes, and only where one grapheme alone is too long inside it. After the atoms
-        that ``cutting`` names a piece ends although there is room for more.
-        """
-        if not self._earlier and len(cutting) < 2 and self.room.holds(text):
-            return [text]
-        atoms = self.atoms(text)
-        ends = list(accumulate(map(len, atoms)))
-        stops = frozenset(cutting)
-        pieces: list[str] = []
-        start = first = 0
-        while first < len(atoms):
-            last = self._earlier_end(text, start, ends, first) or self._packed_end(text, start, ends, first, stops)
-            pieces.append(text[start : ends[last - 1]])
-            start, first = ends[last - 1], last
-        return pieces
-
-    def atoms(self, text: str) -> list[str]:
-        """The pieces of ``text`` that packing works with."""
-        return _glue_signs(list(self._atoms(text)), self.room)
-
-    def _packed_end(self, text: str, start: int, ends: list[int], first: int, stops: frozenset[int]) -> int:
-        """How many atoms are used up once as many as fit are packed, stopping where an earlier piece begins, else at
-        the first of ``stops``: between two pieces that are kept, one takes what is left."""
-        last = first + 1
-        stop = last if last in stops else None
-        while last < len(ends) and self.room.holds(text[start : ends[last]].rstrip()):
-            if stop is not None and not self._earlier:
-                break
-            if self._earlier_end(text, ends[last - 1], ends, last):
-                return last
-            last += 1
-            stop = stop or (last if last in stops else None)
-        return stop or last
-
-    def _earlier_end(self, text: str, start: int, ends: list[int], first: int) -> int | None:
-        """How many atoms are used up by an earlier piece that stands at ``start`` and ends where an atom does."""
-        for piece in self._earlier.get(text[start : start + PREFIX], ()):
-            if text.startswith(piece, start):
-                reach = start + len(piece)
-                for last in range(first, len(ends)):
-                    if len(text[start : ends[last]].rstrip()) == reach - start:
-                        return last + 1
-                    if ends[last] > reach + 1:
-                        break
-        return None
-
-    def _atoms(self, text: str) -> Iterator[str]:
-        """The smallest pieces that packing works with: sentences, or parts of those that are too long."""
-        for sentence in _sentences(text, self.language):
-            yield from self._small_enough(sentence, (_at(CLAUSE), _at(SPACE), _graphemes, list))
-
-    def _small_enough(self, text: str, ways: tuple[Callable[[str], list[str]], ...]) -> Iterator[str]:
-        if self.room.holds(text.rstrip()):
-            yield text
-            return
-        for part in self._packed(ways[0](text)):
-            if len(ways) > 1:
-                yield from self._small_enough(part, ways[1:])
-            else:
-                yield part
-
-    def _packed(self, parts: list[str]) -> Iterator[str]:
-        """Neighbouring parts put together as long as there is room for them."""
-        pack: list[str] = []
-        characters = units = 0
-        for part in parts:
-            # Sizes add up, so running totals replace measuring every prefix again. A trailing blank is not sent.
-            length, cost = self.room.size(part)
-            blanks = _trailing(part)
-            if pack and self.room.share(characters + length - blanks, units + cost - blanks) > 1:
-                yield "".join(pack)
-                pack, characters, units = [], 0, 0
-            pack.append(part)
-            characters, units = characters + length, units + cost
-        if pack:
-            yield "".join(pack)
-
-
-def _sentences(text: str, language: str) -> Iterator[str]:
-    """Sentences of ``text``, white space behind them included, window by window."""
-    position = 0
-    while position < len(text):
-        window = text[position : position + WINDOW]
-        sentences = segment(language, window)
-        if "".join(sentences) != window:  # a cut that is missed is a small flaw, a lost character is a bug
-            sentences = [window]
-        if position + WINDOW < len(text) and len(sentences) > 1:
-            sentences.pop()  # it may go on behind the window: the next one begins with it
-        yield from sentences
-        position += sum(map(len, sentences))
-
-
-def _at(boundary: re.Pattern[str]) -> Callable[[str], list[str]]:
-    def parts(text: str) -> list[str]:
-        cuts = [0, *(match.end() for match in boundary.finditer(text)), len(text)]
-        return [text[a:b] for a, b in pairwise(cuts) if a < b]
-
-    return parts
-
-
-def _graphemes(text: str) -> list[str]:
-    return [match.group() for match in GRAPHEME.finditer(text)]
-
-
-def _trailing(part: str) -> int:
-    return len(part) - len(part.rstrip())
-
-
-def _glue_signs(atoms: list[str], room: Room) -> list[str]:
-    """Atoms with nothing to speak in them (a closing quote, an ellipsis) joined to the one before, where it fits."""
-    glued: list[str] = []
-    for atom in atoms:
-        if glued and not LETTER_OR_DIGIT.search(atom) and room.holds((glued[-1] + atom).rstrip()):
-            glued[-1] += atom
-        else:
-            glued.append(atom)
-    return glued

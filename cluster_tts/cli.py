@@ -53,7 +53,10 @@ Sources = Annotated[
     list[str], typer.Argument(metavar="SOURCE|key=value", help="Files, folders, globs, URLs; settings as key=value.")
 ]
 Out = Annotated[str | None, typer.Option("--out", metavar="DIR", help="A folder or storage URL (default: out).")]
-Config = Annotated[list[Path] | None, typer.Option("-c", "--config", metavar="FILE", help="A YAML file of settings.")]
+Config = Annotated[
+    list[Path] | None,
+    typer.Option("-c", "--config", metavar="FILE", help="A file of settings (YAML), or a job of ours: digest."),
+]
 Existing = Annotated[str, typer.Argument(metavar="OUT", help="What an earlier run had as --out.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="key=value", help="Settings.")]
 Json = Annotated[bool, typer.Option("--json", help="One machine-readable summary on stdout.")]

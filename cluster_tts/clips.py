@@ -7,6 +7,7 @@ checked, and two workers who make the same clip at once do no harm.
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from cluster_tts import storage
 from cluster_tts.errors import JobError
 from cluster_tts.job import Job, ProviderSettings
+from cluster_tts.model import Turn
 from cluster_tts.storage import Folder
 
 ID_LENGTH = 32  # hex digits: 128 bits, so that two texts never meet in one name
@@ -21,15 +23,19 @@ ID_LENGTH = 32  # hex digits: 128 bits, so that two texts never meet in one name
 CLIP_ID = re.compile(r"\w[\w-]*", re.ASCII)  # it becomes part of a path
 
 
-def clip_id(settings: ProviderSettings, revision: str, text: str, before: str = "", after: str = "") -> str:
+def clip_id(
+    settings: ProviderSettings, revision: str, text: str, before: str = "", after: str = "", turns: Sequence[Turn] = ()
+) -> str:
     """The name of the sound that ``text`` has with these settings: a digest of everything that decides it.
 
-    ``before`` and ``after`` are its context, where that is sent along. The clip's own bytes do not count: an embedded
-    voice computes others on another processor.
+    ``before`` and ``after`` are its context, where that is sent along, ``turns`` who says what of it in a dialogue. The
+    clip's own bytes do not count: an embedded voice computes others on another processor.
     """
     identity = [settings.name, revision, settings.model, settings.voice, settings.format, settings.options, text]
     if before or after:
         identity += [before, after]
+    if turns:
+        identity.append({"turns": [[turn.text, turn.voice] for turn in turns]})
     if settings.inputs:
         identity.append({"inputs": settings.inputs})
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:ID_LENGTH]

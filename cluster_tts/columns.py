@@ -14,7 +14,7 @@ from cluster_tts.report import NOBODY_ASKED, SHORTEST, Asked, Totals
 BUCKETS = SHORTEST << np.arange(32)
 COLUMNS = (
     "status", "document", "error_kind", "characters", "billed_characters", "cost_usd", "latency_s", "gate_wait_s",
-    "frames", "rate",
+    "frames", "rate", "speaker",
 )  # fmt: skip
 """All that ``count_rows`` looks at."""
 
@@ -42,17 +42,19 @@ def _count_asked(totals: Totals, rows: dict[str, pa.Array], asked: pa.Array) -> 
     table = pa.table(
         {
             "document": rows["document"].filter(asked),
+            "speaker": rows["speaker"].filter(asked),
             "size": BUCKETS[np.searchsorted(BUCKETS, characters.to_numpy())],
             "refused": refused.cast(pa.int64()),
             "errors": pc.and_(pc.is_valid(kind), pc.invert(refused)).cast(pa.int64()),
         }
     )
     _add(totals.asked, len(table), _sum(table["refused"]), _sum(table["errors"]))
-    for by, counts in ("document", totals.by_document), ("size", totals.by_size):
+    for by, counts in ("document", totals.by_document), ("size", totals.by_size), ("speaker", totals.by_speaker):
         grouped = table.group_by(by).aggregate([("refused", "count"), ("refused", "sum"), ("errors", "sum")])
         columns = (grouped[name].to_pylist() for name in (by, "refused_count", "refused_sum", "errors_sum"))
         for key, *counted in zip(*columns, strict=True):
-            _add(counts.setdefault(key, Asked()), *counted)
+            if key is not None:  # of most documents nobody says who speaks
+                _add(counts.setdefault(key, Asked()), *counted)
 
 
 def _add(asked: Asked, requests: int, refused: int, errors: int) -> None:

@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from cluster_tts import documents, keys, saved_job
 from cluster_tts import storage as places
 from cluster_tts.catalogue import warnings_of
 from cluster_tts.clips import Clips
+from cluster_tts.documents.reading import Reading
 from cluster_tts.endings import Result, ending, finish
 from cluster_tts.errors import Interrupted, JobError
 from cluster_tts.fencing import Fence
@@ -85,8 +86,8 @@ async def run_job(
         with storage(out):
             if options.retry_failed and not manifest.exists:
                 raise JobError(f"nothing has failed yet: '{job.out}' holds no run; leave out --retry-failed")
-        found = documents.find(sources)
-        make_provider(job.provider)  # an unknown voice is told now, not by a worker later
+        found = documents.find(sources, Reading.of(job))
+        refuse_voices(job, found)
         refuse_budget(job)
         if not _joins_cluster(job):  # whose nodes may hold the key that this machine does not
             keys.require(job.provider)
@@ -155,13 +156,20 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
 
 def plan_job(job: Job, sources: Sequence[str], fresh: bool = False) -> Summary:
     """What ``run_job`` would do. Reads everything, writes nothing, asks nobody."""
-    found = documents.find(sources)
-    make_provider(job.provider)
+    found = documents.find(sources, Reading.of(job))
+    refuse_voices(job, found)
     out = places.at(job.out)
     manifest = Manifest(out / "manifest")
     with storage(out):
         purse = manifest.steadily(lambda: purse_of(job, manifest))
         return summarise(manifest.steadily(lambda: make_plan(job, found, manifest, fresh=fresh)), job, purse=purse)
+
+
+def refuse_voices(job: Job, found: Sequence[Document]) -> None:
+    """Raise ``JobError`` for a voice that the provider does not know: now, instead of by a worker later."""
+    of_others = {*job.voices.values(), *(document.voice for document in found)}
+    for voice in sorted({job.provider.voice or "", *(voice for voice in of_others if voice)}):
+        make_provider(replace(job.provider, voice=voice or None))
 
 
 def _pool(job: Job, purse: Purse) -> "RayCrew | None":

@@ -33,6 +33,7 @@ FREE = {  # whose names are not ours
 OF_TEXTS = ("voices.", "reading.columns.")  # whose values are texts, whatever YAML would make of them
 
 PROVIDER_NAME = re.compile(r"\w[\w-]{0,63}", re.ASCII)  # that has a file of its own: it becomes part of a path
+JOB_NAME = re.compile(r"\w[\w-]{0,63}", re.ASCII)
 UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, ValueError, OverflowError, RecursionError)  # UnicodeError is one
 
 
@@ -50,7 +51,7 @@ def load(
     """The job that the layers add up to.
 
     Args:
-        files: YAML files, the later over the earlier (``-c``).
+        files: YAML files, the later over the earlier (``-c``); a bare name is also one of ``conf/job``.
         overrides: ``key=value`` in dotted form, or values by dotted key, over everything else. A name with a dot in it
             goes into brackets: ``catalogue.models[sonic-3.5].unit=byte``.
         environ: where ``CLUSTER_TTS_A__B`` variables are looked up; the process's own by default.
@@ -60,7 +61,7 @@ def load(
             of its range, an unknown plan; the message names the key and, where it can, the layer it came from.
     """
     given = [
-        *((_read_yaml(Path(file)), f"in {file}") for file in files),
+        *((_read_yaml(_job_file(Path(file))), f"in {file}") for file in files),
         *_environment(os.environ if environ is None else environ),
         *((_override(each), "on the command line" if isinstance(each, str) else "in settings") for each in overrides),
     ]
@@ -74,6 +75,17 @@ def load(
         raise JobError(f"'{error.full_key}': {str(error).splitlines()[0]}") from None
     check_ranges(job)
     return with_inputs(with_plan(job, given=keys))
+
+
+def _job_file(given: Path) -> Path:
+    """The file itself; or ``conf/job/digest.yaml`` for ``digest``, where there is no such file here."""
+    if given.exists() or not JOB_NAME.fullmatch(str(given)):
+        return given
+    ours = conf_dir() / "job" / f"{given}.yaml"
+    if ours.is_file():
+        return ours
+    jobs = sorted(path.stem for path in (conf_dir() / "job").glob("*.yaml"))
+    raise JobError(f"'{given}' is neither a file nor one of our jobs: {nearest(str(given), jobs)}")
 
 
 def to_yaml(job: Job) -> str:

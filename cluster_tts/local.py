@@ -15,7 +15,7 @@ from cluster_tts.limiter.state_file import state_folder
 from cluster_tts.model import Clip, Outcome, Purse
 from cluster_tts.providers import provider_class
 from cluster_tts.quota.limits import Standing
-from cluster_tts.staffing import staff
+from cluster_tts.staffing import joins_on, staff
 from cluster_tts.stitching import Joined
 from cluster_tts.task_queue import TaskQueue
 from cluster_tts.worker import LEASE_S, Hire, make_worker
@@ -36,9 +36,8 @@ class LocalTasks:
 class LocalCrew:
     """One worker with as many slots as embedded voices have cores; documents are joined in a thread."""
 
-    joiners = 1
-
     def __init__(self, job: Job, purse: Purse = Purse()) -> None:
+        self.joiners = joins_on(os.cpu_count() or 1)
         slots = staff(job, provider_class(job.provider.name).embedded, os.cpu_count() or 1).slots
         self.backlog = max(64, 4 * slots)
         self._queue = TaskQueue(LEASE_S)

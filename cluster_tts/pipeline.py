@@ -13,13 +13,12 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import Protocol
 
-from cluster_tts import storage
+from cluster_tts.assembly import as_incomplete, as_whole, order_of
 from cluster_tts.clips import Clips, digest
 from cluster_tts.errors import AccountRefused, DamagedClips, DocumentError, JobError
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
 from cluster_tts.lending import Ledger
-from cluster_tts.manifest import DocumentRow
 from cluster_tts.model import Clip, Outcome, Status
 from cluster_tts.progress import Progress
 from cluster_tts.quota.limits import Standing
@@ -72,7 +71,6 @@ class Run:
         self._record = record
         self._crew = crew
         self._watch = watch
-        self._out = storage.at(job.out)
         self._clips = Clips.of(job)
         self._feed: Iterator[Clip] = plan.clips()
         self._open = set(plan.pending)
@@ -189,11 +187,7 @@ class Run:
             # A clip shared with a document that found it damaged may have been lost and made again meanwhile.
             if name not in self._open or name in self._joins.values() or not self._plan.completion.is_whole(name):
                 continue
-            sounds = self._plan.completion.sounds(name)
-            location, fence = self._plan.locations[name], self._record.fence
-            order = JoinOrder(
-                name, location, sounds, self._out, self._clips, self._job.stitching, fence and fence.badge
-            )
+            order = order_of(self._job, self._plan, name, self._record.fence and self._record.fence.badge)
             self._joins[asyncio.create_task(self._crew.join(order))] = name
 
     def _finish_joins(self) -> None:
@@ -270,24 +264,3 @@ class Run:
             left_s=self._watching.left_s(made, self._to_make),
             notes=tuple(self._record.gauge.notes),
         )
-
-
-def as_incomplete(row: DocumentRow, missing: int, error: str | None = None) -> DocumentRow:
-    """``row`` of a document that lacks clips, and hence has no audio."""
-    return replace(
-        row, status="incomplete", missing=missing, error=error, duration_s=None, path=None, size_bytes=None, sha256=None
-    )
-
-
-def as_whole(row: DocumentRow, joined: Joined) -> DocumentRow:
-    """``row`` once its document has been joined."""
-    return replace(
-        row,
-        status="whole",
-        missing=0,
-        duration_s=joined.seconds,
-        path=joined.path,
-        size_bytes=joined.size_bytes,
-        sha256=joined.sha256,
-        error=None,
-    )

@@ -1,29 +1,25 @@
 """What a run has to do: documents read and cut, set against the clips and the plan that are there already."""
 
 import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from cluster_tts import storage
-from cluster_tts.chunking import MEASURES, Measure, chunk
-from cluster_tts.clips import Clips, clip_id, digest
+from cluster_tts.clips import Clips
 from cluster_tts.completion import Completion
-from cluster_tts.context import in_context
-from cluster_tts.documents import local, read
+from cluster_tts.cutting import MEASURES, Measure
+from cluster_tts.drafting import Drafting, digest_of
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import Job
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, PlannedChunk, PlanReader, PlanWriter
-from cluster_tts.model import Chunk, Document
-from cluster_tts.providers import provider_class, sound_identity
+from cluster_tts.model import PLAIN, Chunk, Document, Role
 from cluster_tts.workload import Plan
 
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 5  # documents in one message
-READERS = 1  # raise when a reader changes what it reads: documents are then cut anew
 
 
 def make_plan(
@@ -41,7 +37,7 @@ def make_plan(
     Raises:
         JobError: there is no document that can be read.
     """
-    _refuse_context(job)
+    drafting = Drafting(job)
     known, located, reader = manifest.documents(), manifest.plans(), PlanReader()
     plan = Plan(context_characters=job.chunking.context_characters)
     measure, units_per_character = MEASURES[job.model.unit], dict[str, float]()
@@ -51,7 +47,7 @@ def make_plan(
         before = _Before(old, located.get(document.name), reader, believed=not fresh)
         tally = _Tally(plan.completion, document.name, measure)
         try:
-            plan.rows[document.name] = _plan_document(job, document, before, tally, writer)
+            plan.rows[document.name] = _plan_document(drafting, document, before, tally, writer)
             units_per_character[document.name] = tally.units / max(tally.characters, 1)
         except DocumentError as error:
             log.error("%s", error)
@@ -125,16 +121,15 @@ class _Before:
 
 
 def _plan_document(
-    job: Job, document: Document, before: _Before, tally: "_Tally", writer: PlanWriter | None
+    drafting: Drafting, document: Document, before: _Before, tally: "_Tally", writer: PlanWriter | None
 ) -> DocumentRow:
-    key, old, location = _plan_key(job, document), before.row, before.plan if before.believed else None
+    key, old, location = drafting.key(document), before.row, before.plan if before.believed else None
     if old and location and old.plan_key == key and old.generation == location.generation:
         for planned in before.chunks():
-            tally.add(planned.paragraph, planned.clip_id, planned.text)
-        return replace(old, source=_printable(document.source))
+            tally.add(planned.paragraph, planned.clip_id, planned.text, planned.role)
+        return replace(old, source=_printable(document.source), video_source=_video_of(document))
     earlier = (planned.text for planned in before.chunks())
-    pieces = chunk(document.name, read(document), job.chunking, job.model, earlier)
-    chunks = tally.count(_identified(job, pieces))
+    chunks = tally.count(drafting.chunks(document, earlier))
     generation = before.generation + 1
     if writer is not None:
         writer.write(chunks, generation)
@@ -144,6 +139,7 @@ def _plan_document(
     return DocumentRow(
         document=document.name,
         source=_printable(document.source),
+        video_source=_video_of(document),
         status="planned",
         chunks=tally.chunks,
         characters=tally.characters,
@@ -167,41 +163,15 @@ class _Tally:
 
     def count(self, chunks: Iterable[tuple[Chunk, str]]) -> Iterator[tuple[Chunk, str]]:
         for piece, identity in chunks:
-            self.add(piece.paragraph, identity, piece.text)
+            self.add(piece.paragraph, identity, piece.text, piece.role)
             yield piece, identity
 
-    def add(self, paragraph: int, identity: str, text: str) -> None:
+    def add(self, paragraph: int, identity: str, text: str, role: Role) -> None:
         self._completion.need(self._document, identity, len(text))
         self.chunks += 1
         self.characters += len(text)
         self.units += self._measure(text)
-        self.digest.update(f"{paragraph} {identity}\n".encode())
-
-
-def _identified(job: Job, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, str]]:
-    settings, revision = sound_identity(job.provider)
-    for piece, before, after in in_context(chunks, job.chunking.context_characters):
-        yield piece, clip_id(settings, revision, piece.text, before, after)
-
-
-def _refuse_context(job: Job) -> None:
-    """Raise ``JobError`` where context would be paid for and not heard."""
-    takes_context = getattr(provider_class(job.provider.name), "takes_context", False)
-    if job.chunking.context_characters and not takes_context:
-        raise JobError(f"provider '{job.provider.name}' takes no context: set chunking.context_characters=0")
-
-
-def _plan_key(job: Job, document: Document) -> str:
-    """A digest of all that the document's chunks and their clips follow from."""
-    try:
-        with local(document) as path:
-            content = digest(path) if path.is_file() else None  # a pipe would be waited for for ever
-            suffix = path.suffix
-    except OSError as error:
-        raise DocumentError(f"cannot read '{document.source}': {error.strerror or error}") from None
-    sound = clip_id(*sound_identity(job.provider), "")
-    room = [job.model.max_characters, job.model.unit]
-    return _digest([READERS, content, suffix, asdict(job.chunking), room, sound])
+        self.digest.update(f"{paragraph} {identity}{'' if role == PLAIN else f' {role}'}\n".encode())
 
 
 def _note_clips(plan: Plan, sizes: Mapping[str, int], manifest: Manifest) -> set[str]:
@@ -267,7 +237,8 @@ def _as_it_was(row: DocumentRow, old: DocumentRow) -> DocumentRow:
 
 def _join_key(job: Job, row: DocumentRow) -> str:
     """A digest of all that the document's audio is joined from."""
-    return _digest([row.plan_digest, asdict(job.stitching)])
+    timed = [asdict(job.timeline), row.video_source and [row.video_source, asdict(job.media)]]
+    return digest_of([row.plan_digest, asdict(job.stitching), timed])
 
 
 def _is_there(row: DocumentRow, size: Callable[[str], int | None]) -> bool:
@@ -277,10 +248,10 @@ def _is_there(row: DocumentRow, size: Callable[[str], int | None]) -> bool:
     return all(size(f"documents/{row.document}.{suffix}") is not None for suffix in ("json", "srt"))
 
 
+def _video_of(document: Document) -> str | None:
+    return None if document.video is None else _printable(document.video)
+
+
 def _printable(text: object) -> str:
     """``text`` without what UTF-8 cannot hold: file names may be any bytes, the manifest and the report may not."""
     return str(text).encode("utf-8", "replace").decode()
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

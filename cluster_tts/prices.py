@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from cluster_tts.chunking import MEASURES, Measure
+from cluster_tts.cutting import MEASURES, Measure
 from cluster_tts.job import Job
 from cluster_tts.model import Receipt, Want
 from cluster_tts.plausibility import DIGIT_LETTERS, LONG_S, letters

@@ -44,6 +44,12 @@ class Asked:
         answered = self.requests - self.refused
         return round(self.errors / answered, 4) if answered else None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "requests": self.requests, "refused": self.refused, "errors": self.errors, "error_rate": self.error_rate,
+        }  # fmt: skip
+
 
 @dataclass(slots=True)
 class Totals:
@@ -60,6 +66,7 @@ class Totals:
     asked: Asked = field(default_factory=Asked)
     by_document: dict[str, Asked] = field(default_factory=dict)
     by_size: dict[int, Asked] = field(default_factory=dict)  # the most characters that the chunks of a bucket have
+    by_speaker: dict[str, Asked] = field(default_factory=dict)  # those that the sources name
 
     def count(self, outcome: Outcome) -> None:
         self.attempts[outcome.status] += 1
@@ -76,6 +83,8 @@ class Totals:
             self.asked.count(outcome.error_kind)
             self.by_document.setdefault(outcome.document, Asked()).count(outcome.error_kind)
             self.by_size.setdefault(bucket(outcome.characters), Asked()).count(outcome.error_kind)
+            if outcome.speaker is not None:
+                self.by_speaker.setdefault(outcome.speaker, Asked()).count(outcome.error_kind)
 
     def lately(self) -> tuple[Spread | None, Spread | None]:
         """The waits at the gate and the latencies of the last requests."""
@@ -101,14 +110,9 @@ class Totals:
             "share_refused": self.asked.share_refused,
             "error_rate": self.asked.error_rate,
             "errors": dict(self.errors),
-            "by_size": [
-                {
-                    "characters_up_to": most, "requests": asked.requests, "refused": asked.refused,
-                    "errors": asked.errors, "error_rate": asked.error_rate,
-                }
-                for most, asked in sorted(self.by_size.items())
-            ],
-        }  # fmt: skip
+            "by_size": [{"characters_up_to": most, **asked.as_dict()} for most, asked in sorted(self.by_size.items())],
+            "by_speaker": [{"speaker": name, **asked.as_dict()} for name, asked in sorted(self.by_speaker.items())],
+        }
 
 
 def bucket(characters: int) -> int:

@@ -18,7 +18,7 @@ def page(report: Report) -> str:
         f"<meta name='viewport' content='width=device-width'><style>{STYLE}</style></head><body>"
         f"<h1>cluster_tts <small>run {escape(report.run_id)}, {escape(report.heartbeat)}</small></h1>{message}"
         f"{_tiles(report.status, content['totals'], content['quota'] or {})}"
-        f"{_quota(content['totals'], content['quota'] or {})}{_sizes(content['totals'].get('by_size', ()))}"
+        f"{_quota(content['totals'], content['quota'] or {})}{_troubles(content['totals'])}"
         f"{_documents(report.documents)}{_failures(report)}</body></html>\n"
     )
 
@@ -81,20 +81,22 @@ def _spread(totals: Mapping[str, Any], what: str) -> str:
     return "" if middle is None or high is None else f"{middle:.2f} half of the time, at most {high:.2f} for 95 of 100"
 
 
-def _sizes(sizes: Sequence[Mapping[str, Any]]) -> str:
-    """Which sizes of chunks fail; nothing where none did."""
-    if not any(size["errors"] or size["refused"] for size in sizes):
+def _troubles(totals: Mapping[str, Any]) -> str:
+    """Which sizes of chunks fail, and whose; nothing where none did."""
+    sizes = [(f"{size['characters_up_to']:,}", size) for size in totals.get("by_size", ())]
+    speakers = [(escape(speaker["speaker"]), speaker) for speaker in totals.get("by_speaker", ())]
+    by_size = _asked_by("By size of chunk", "characters up to", sizes)
+    return by_size + _asked_by("By speaker", "speaker", speakers)
+
+
+def _asked_by(heading: str, what: str, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    if not any(each["errors"] or each["refused"] for _, each in asked):
         return ""
     rows = [
-        (
-            f"{size['characters_up_to']:,}", f"{size['requests']:,}", f"{size['refused']:,}", f"{size['errors']:,}",
-            percent(size["error_rate"]),
-        )
-        for size in sizes
-    ]  # fmt: skip
-    return "<h2>By size of chunk</h2>" + _table(
-        ("characters up to", "requests", "refused", "errors", "of those not refused"), rows
-    )
+        (name, f"{each['requests']:,}", f"{each['refused']:,}", f"{each['errors']:,}", percent(each["error_rate"]))
+        for name, each in asked
+    ]
+    return f"<h2>{heading}</h2>" + _table((what, "requests", "refused", "errors", "of those not refused"), rows)
 
 
 def _documents(lines: Sequence[DocumentLine]) -> str:

@@ -18,6 +18,7 @@ from cluster_tts.model import Clip, News, Outcome, Receipt, Sound, Status, Utter
 from cluster_tts.patience import Patience, pause_s
 from cluster_tts.providers.asking import ask
 from cluster_tts.providers.base import Provider
+from cluster_tts.providers.voices import Voices
 from cluster_tts.timeouts import Timeouts
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Synthesis:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._provider = provider
+        self._voices = Voices(provider, job.provider)
         self._gate = gate
         self._clips = clips
         self._max_attempts = job.retry.max_attempts
@@ -133,7 +135,7 @@ class Synthesis:
         return clip_id in self._asking
 
     async def aclose(self) -> None:
-        await self._provider.aclose()
+        await self._voices.aclose()
 
     def _find(self, clip: Clip) -> Sound | None:
         """The sound of a clip that is there already; a damaged one is removed, to be spoken again."""
@@ -194,9 +196,10 @@ class Synthesis:
 
     async def _speak(self, clip: Clip, part: Path) -> Receipt:
         try:
-            utterance = Utterance(clip.text, clip.before, clip.after)
+            utterance = Utterance(clip.text, clip.before, clip.after, clip.speech.turns)
+            provider = self._voices.of(clip.speech)
             limit_s, begun = self._timeouts.of(len(clip.text)), self._clock()
-            receipt = await ask(self._provider, utterance, part, limit_s)
+            receipt = await ask(provider, utterance, part, limit_s)
             self._timeouts.answered(len(clip.text), self._clock() - begun)
             return receipt
         except RetryLater as error:

@@ -58,18 +58,20 @@ class Plan:
                 self.postponed.add(clip.document)
 
     def clips(self) -> Iterator[Clip]:
-        """The clips that are missing, a document's before the next one's; a clip may come again while it is missing.
+        """The clips that are missing, a document's before the next one's, the shortest first: nobody waits for a book
+        to end. A clip may come again while it is missing.
 
         Texts are read from the manifest, hence only of a plan that was recorded there.
         """
-        for document in self.pending:
+        for document in sorted(self.pending, key=lambda name: self.rows[name].characters):
             yield from self.clips_of(document)
 
     def clips_of(self, document: str) -> Iterator[Clip]:
         """The missing clips of one document."""
         for planned, before, after in in_context(self.locations[document], self.context_characters):
             if self.completion.needs(planned.clip_id):
-                yield Clip(planned.clip_id, planned.text, document, planned.index, before, after)
+                speaker, speech = planned.role.speaker, planned.speech
+                yield Clip(planned.clip_id, planned.text, document, planned.index, before, after, speaker, speech)
 
 
 @dataclass(frozen=True, slots=True)

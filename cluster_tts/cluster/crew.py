@@ -23,7 +23,7 @@ from cluster_tts.providers import provider_class
 from cluster_tts.quota.limits import Standing
 from cluster_tts.quota.permits import PROTOCOL
 from cluster_tts.refilling import RefilledQueue
-from cluster_tts.staffing import staff
+from cluster_tts.staffing import joins_on, staff
 from cluster_tts.stitching import Joined
 from cluster_tts.worker import LEASE_S, Hire, needs_limiter
 
@@ -100,7 +100,8 @@ class RayCrew:
         self._cpus_each = 1.0 if embedded else WAITING_CPUS
         self._staff = staff(self._job, embedded, int(ray.cluster_resources().get("CPU", 1.0)))
         self.backlog = max(64, 4 * self._staff.places)
-        self.joiners = sum(node["Alive"] for node in ray.nodes())
+        cores = [int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]]
+        self.joiners = sum(map(joins_on, cores))
         for _ in range(self._staff.count):
             self._start_worker()
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, cast
 
 from cluster_tts.errors import ChunkError, CTTSError, JobError, RetryLater, nearest
 from cluster_tts.job import ProviderSettings
-from cluster_tts.model import Voice
+from cluster_tts.model import Speech, Voice
 from cluster_tts.providers.base import Provider
 
 PROVIDERS = {
@@ -58,6 +59,13 @@ def make(settings: ProviderSettings) -> Provider:
         if settings.name in PROVIDERS:
             raise
         raise JobError(f"provider '{settings.name}' cannot be made: {type(error).__name__}: {error}") from error
+
+
+def speaking(settings: ProviderSettings, speech: Speech) -> ProviderSettings:
+    """``settings`` in the voice and at the speed that a text asks for."""
+    if speech.voice is not None:
+        settings = replace(settings, voice=speech.voice)
+    return settings if speech.speed == 1.0 else provider_class(settings.name).at_speed(settings, speech.speed)
 
 
 def sound_identity(settings: ProviderSettings) -> tuple[ProviderSettings, str]:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from cluster_tts.cutting import Dialogue
 from cluster_tts.job import ProviderSettings
 from cluster_tts.model import Receipt, Utterance, Voice
 
@@ -54,6 +55,25 @@ class Provider(Protocol):
     def canonical(cls, settings: ProviderSettings) -> ProviderSettings:
         """``settings`` in the one spelling that stands for all which sound the same."""
         return settings
+
+    @classmethod
+    def fastest(cls, settings: ProviderSettings) -> float:
+        """How much faster than with ``settings`` it can be asked to speak; 1: it cannot."""
+        return 1.0
+
+    @classmethod
+    def at_speed(cls, settings: ProviderSettings, speed: float) -> ProviderSettings:
+        """``settings`` by which it speaks so much faster than by these, as far as it goes."""
+        return settings
+
+    @classmethod
+    def dialogue(cls, settings: ProviderSettings) -> Dialogue | None:
+        """What a request can carry in which several speakers talk (``Utterance.turns``); None: one voice a request."""
+        return None
+
+    def like(self, settings: ProviderSettings) -> "Provider":
+        """The same provider by other settings, of voice and options only; it may share sockets with this one."""
+        return type(self)(settings)
 
     async def prepare(self) -> None:
         """Load what the first ``speak`` would otherwise load; ``JobError`` if there is no key to ask with."""

@@ -1,5 +1,6 @@
 """Cartesia's ``/tts/bytes`` (providers.md 3)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from cluster_tts.job import ProviderSettings
 from cluster_tts.model import Receipt, Utterance, Voice, WireFormat
 from cluster_tts.providers.answers import Meaning, Row
 from cluster_tts.providers.base import Provider
-from cluster_tts.providers.checks import number, refuse_unknown_options
+from cluster_tts.providers.checks import number, refuse_unknown_options, with_speed
 from cluster_tts.providers.http import Call, Server, most_bytes, other_server
 
 BASE_URL = "https://api.cartesia.ai"
@@ -33,6 +34,8 @@ OPTIONS = (
 SLOW_AND_FAST = {"slow": 0.8, "normal": 1.0, "fast": 1.25}  # roughly: nobody says how slow and how fast
 PAGE = 100
 
+SLOWEST, FASTEST = 0.6, 1.5  # of generation_config.speed
+
 
 class Cartesia(Provider):
     """Speech by Cartesia. ``provider.format`` is ``wav``, ``raw`` or ``mp3``, refined as in ``wav_44100``,
@@ -52,7 +55,7 @@ class Cartesia(Provider):
             raise JobError("provider.options has both language and locale: Cartesia takes one of them")
         number(options, "generation_config.volume", 1.0, 0.5, 2.0)
         usual = SLOW_AND_FAST.get(str(options.get("speed")), 1.0)
-        self._speed = number(options, "generation_config.speed", usual, 0.6, 1.5)
+        self._speed = number(options, "generation_config.speed", usual, SLOWEST, FASTEST)
         self._server = Server(settings, BASE_URL, TABLE, headers={"Cartesia-Version": VERSION})
 
     @classmethod
@@ -62,6 +65,22 @@ class Cartesia(Provider):
     @classmethod
     def canonical(cls, settings: ProviderSettings) -> ProviderSettings:
         return replace(settings, format="_".join(str(value) for value in output_format(settings.format).values()))
+
+    @classmethod
+    def fastest(cls, settings: ProviderSettings) -> float:
+        """Sonic 3 and later can be asked (providers.md 3.2); where the older word for it is given, it stays."""
+        if not re.match(r"sonic-[3-9]", settings.model or "") or "speed" in settings.options:
+            return 1.0
+        return FASTEST / number(settings.options, "generation_config.speed", 1.0, SLOWEST, FASTEST)
+
+    @classmethod
+    def at_speed(cls, settings: ProviderSettings, speed: float) -> ProviderSettings:
+        return with_speed(settings, "generation_config.speed", speed, FASTEST)
+
+    def like(self, settings: ProviderSettings) -> "Cartesia":
+        other = Cartesia(settings)
+        other._server = self._server
+        return other
 
     async def prepare(self) -> None:
         self._server.prepare()

@@ -2,6 +2,8 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,17 @@ def number(options: Mapping[str, Any], name: str, default: float, least: float, 
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise JobError(f"provider.options.{name} is {value!r}: must be a number from {least} to {most}")
     return float(value)
+
+
+def with_speed(settings: ProviderSettings, name: str, speed: float, most: float) -> ProviderSettings:
+    """``settings`` with the option ``name``, which may stand in another, so much higher, but no more than ``most``."""
+    options = deepcopy(settings.options)
+    *path, last = name.split(".")
+    section = options
+    for part in path:
+        section[part] = section = dict(section.get(part) or {})
+    section[last] = round(min(section.get(last, 1.0) * speed, most), 3)
+    return replace(settings, options=options)
 
 
 def whole_number(options: Mapping[str, Any], name: str, default: int, least: int, most: int) -> int:

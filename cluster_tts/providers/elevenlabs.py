@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from cluster_tts.cutting import Dialogue
 from cluster_tts.errors import ChunkError, JobError, nearest
 from cluster_tts.job import ProviderSettings
 from cluster_tts.model import Receipt, Utterance, Voice, WireFormat
 from cluster_tts.providers.answers import Meaning, Row
 from cluster_tts.providers.base import Provider
-from cluster_tts.providers.checks import number, refuse_unknown_options
+from cluster_tts.providers.checks import number, refuse_unknown_options, with_speed
 from cluster_tts.providers.http import Answer, Call, Server, most_bytes, other_server
 
 BASE_URL = "https://api.elevenlabs.io"
@@ -49,6 +50,9 @@ SPEECH_OPTIONS = (*BOTH_OPTIONS, "voice_settings", "apply_language_text_normaliz
 DIALOGUE_OPTIONS = (*BOTH_OPTIONS, "settings")
 DIALOGUE_CONTEXT = 100  # characters of previous_text and future_text: sdk elevenlabs text_to_dialogue/raw_client.py
 DIALOGUE_VOICES = 10
+DIALOGUE_CHARACTERS = 2_000  # of all turns: more may end a stream early (providers.md 2.2)
+DIALOGUE_MODEL = "eleven_v3"
+SLOWEST, FASTEST = 0.7, 1.2
 PAGE = 100
 
 
@@ -68,7 +72,7 @@ class ElevenLabs(Provider):
             raise JobError("provider 'elevenlabs' needs provider.voice: `cluster-tts voices` lists those you can use")
         known = (*SPEECH_QUERY, *SPEECH_OPTIONS, "settings")
         refuse_unknown_options("elevenlabs", list(settings.options), known)
-        self._speed = number(settings.options, "voice_settings.speed", 1.0, 0.7, 1.2)
+        self._speed = number(settings.options, "voice_settings.speed", 1.0, SLOWEST, FASTEST)
         self._server = Server(settings, BASE_URL, TABLE, auth=("xi-api-key", "{}"))
 
     @classmethod
@@ -78,6 +82,24 @@ class ElevenLabs(Provider):
     @classmethod
     def canonical(cls, settings: ProviderSettings) -> ProviderSettings:
         return replace(settings, format=SHORT_FORMATS.get(settings.format, settings.format))
+
+    @classmethod
+    def fastest(cls, settings: ProviderSettings) -> float:
+        return FASTEST / number(settings.options, "voice_settings.speed", 1.0, SLOWEST, FASTEST)
+
+    @classmethod
+    def at_speed(cls, settings: ProviderSettings, speed: float) -> ProviderSettings:
+        return with_speed(settings, "voice_settings.speed", speed, FASTEST)
+
+    @classmethod
+    def dialogue(cls, settings: ProviderSettings) -> Dialogue | None:
+        is_for_dialogue = (settings.model or "").startswith(DIALOGUE_MODEL)
+        return Dialogue(DIALOGUE_CHARACTERS, DIALOGUE_VOICES) if is_for_dialogue else None
+
+    def like(self, settings: ProviderSettings) -> "ElevenLabs":
+        other = ElevenLabs(settings)
+        other._server = self._server
+        return other
 
     async def prepare(self) -> None:
         self._server.prepare()

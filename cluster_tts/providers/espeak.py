@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,7 +30,7 @@ from cluster_tts.providers.checks import (
 # In a voice file: "name French (France)", "language fr 8", "dictionary no"; the second word is what counts.
 DETAIL = re.compile(r"^(name|language|dictionary)\s+(.+?)\s*(?:\(|//|\s\d|$)", re.MULTILINE)
 
-USUAL_SPEED = 175  # words a minute
+LEAST_SPEED, USUAL_SPEED, MOST_SPEED = 80, 175, 450  # words a minute
 
 
 class Espeak(Provider):
@@ -48,7 +49,7 @@ class Espeak(Provider):
         import espeakng_loader
 
         refuse_settings(settings, formats=("wav",), options=("speed", "pitch"))
-        self._speed = whole_number(settings.options, "speed", USUAL_SPEED, 80, 450)
+        self._speed = whole_number(settings.options, "speed", USUAL_SPEED, LEAST_SPEED, MOST_SPEED)
         self._pitch = whole_number(settings.options, "pitch", 50, 0, 100)
         self._library = Path(espeakng_loader.get_library_path())
         self._data = Path(espeakng_loader.get_data_path())
@@ -57,6 +58,15 @@ class Espeak(Provider):
     @classmethod
     def revision(cls, settings: ProviderSettings) -> str:
         return "espeakng-loader " + installed_version("espeakng-loader", "pip install 'cluster-tts[espeak]'")
+
+    @classmethod
+    def fastest(cls, settings: ProviderSettings) -> float:
+        return MOST_SPEED / whole_number(settings.options, "speed", USUAL_SPEED, LEAST_SPEED, MOST_SPEED)
+
+    @classmethod
+    def at_speed(cls, settings: ProviderSettings, speed: float) -> ProviderSettings:
+        words = round(settings.options.get("speed", USUAL_SPEED) * speed)
+        return replace(settings, options={**settings.options, "speed": min(words, MOST_SPEED)})
 
     async def speak(self, utterance: Utterance, target: Path) -> Receipt:
         samples = await asyncio.to_thread(self._samples, utterance.text)

@@ -16,7 +16,7 @@ from cluster_tts.job import ProviderSettings
 from cluster_tts.model import Receipt, Utterance, Voice, WireFormat
 from cluster_tts.providers.answers import Meaning, Row
 from cluster_tts.providers.base import Provider
-from cluster_tts.providers.checks import number, refuse_unknown_options
+from cluster_tts.providers.checks import number, refuse_unknown_options, with_speed
 from cluster_tts.providers.http import Answer, Call, Server, most_bytes, other_server
 
 BASE_URL = "https://api.openai.com/v1"
@@ -56,6 +56,7 @@ VOICES = (
 # Taken as an object only: sdk openai types/audio/speech_create_params.py. A digit tells an id from a name.
 CUSTOM_VOICE = re.compile(r"voice_(?=\w*\d)\w+")
 OPTIONS = ("instructions", "speed", "stream_format")
+SLOWEST, FASTEST = 0.25, 4.0
 OWN_FIELDS = {
     "input": "it is the text of the documents",
     "model": "set provider.model instead",
@@ -83,7 +84,7 @@ class OpenAI(Provider):
             raise JobError(f"provider.options.{overridden[0]}: {OWN_FIELDS[overridden[0]]}")
         if settings.base_url is None:
             refuse_unknown_options("openai", list(options), OPTIONS)
-        self._speed = number(options, "speed", 1.0, 0.25, 4.0)
+        self._speed = number(options, "speed", 1.0, SLOWEST, FASTEST)
         if options.get("stream_format", "audio") not in ("audio", "sse"):
             raise JobError(f"provider.options.stream_format is {options['stream_format']!r}: must be audio or sse")
         scope = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
@@ -101,6 +102,19 @@ class OpenAI(Provider):
     def revision(cls, settings: ProviderSettings) -> str:
         """Servers of one's own have voices of their own, and the same names for them."""
         return (settings.base_url or "").rstrip("/") if other_server(settings, "openai.com") else ""
+
+    @classmethod
+    def fastest(cls, settings: ProviderSettings) -> float:
+        return FASTEST / number(settings.options, "speed", 1.0, SLOWEST, FASTEST)
+
+    @classmethod
+    def at_speed(cls, settings: ProviderSettings, speed: float) -> ProviderSettings:
+        return with_speed(settings, "speed", speed, FASTEST)
+
+    def like(self, settings: ProviderSettings) -> "OpenAI":
+        other = OpenAI(settings)
+        other._server = self._server
+        return other
 
     async def prepare(self) -> None:
         self._server.prepare()

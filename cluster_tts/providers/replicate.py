@@ -80,6 +80,11 @@ class Replicate(Provider):
     def revision(cls, settings: ProviderSettings) -> str:
         return other_server(settings, "replicate.com")
 
+    def like(self, settings: ProviderSettings) -> "Replicate":
+        other = Replicate(settings)
+        other._server = self._server
+        return other
+
     async def prepare(self) -> None:
         self._server.prepare()
 

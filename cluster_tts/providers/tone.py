@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from cluster_tts.providers.checks import number, refuse_settings, refuse_unknown
 
 VOICES = ("sine", "square")
 LEAST_SECONDS = 0.1
+FASTEST = 2.0
 LOUDNESS = 0.3  # of full scale
 
 
@@ -54,6 +56,15 @@ class Tone(Provider):
         samples = self._samples(digest, max(len(utterance.text) / self._pace, LEAST_SECONDS))
         write_audio(samples, self._rate, target, self._format)
         return Receipt(billed_characters=len(utterance.text), speed=self._pace / self.characters_per_second)
+
+    @classmethod
+    def fastest(cls, settings: ProviderSettings) -> float:
+        return FASTEST
+
+    @classmethod
+    def at_speed(cls, settings: ProviderSettings, speed: float) -> ProviderSettings:
+        pace = number(settings.options, "characters_per_second", cls.characters_per_second, 0.1, 1000)
+        return replace(settings, options={**settings.options, "characters_per_second": min(pace * speed, 1000)})
 
     async def voices(self) -> Sequence[Voice]:
         return [Voice(name) for name in VOICES]

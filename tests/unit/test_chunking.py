@@ -4,8 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cluster_tts.chunking import MEASURES, Cutter, Room, chunk
+from cluster_tts.chunking import chunk
 from cluster_tts.context import in_context
+from cluster_tts.cutting import MEASURES, Cutter, Room
 from cluster_tts.job import ChunkingSettings, ModelFacts
 from cluster_tts.model import Chunk, Paragraph
 

@@ -1,0 +1,49 @@
+"""From a plan to the joining of one of its documents, and from what came of it to the document's row."""
+
+from dataclasses import replace
+
+from cluster_tts import storage
+from cluster_tts.clips import Clips
+from cluster_tts.job import Job
+from cluster_tts.joining import JoinOrder, Standing
+from cluster_tts.manifest import DocumentRow
+from cluster_tts.stitching import Joined
+from cluster_tts.workload import Plan
+
+
+def order_of(job: Job, plan: Plan, name: str, fence: Standing | None) -> JoinOrder:
+    """All that joining the whole document ``name`` takes."""
+    return JoinOrder(
+        name, plan.locations[name], plan.completion.sounds(name), storage.at(job.out), Clips.of(job), job.stitching,
+        fence, timeline=job.timeline, media=job.media, video=plan.rows[name].video_source,
+    )  # fmt: skip
+
+
+def as_incomplete(row: DocumentRow, missing: int, error: str | None = None) -> DocumentRow:
+    """``row`` of a document that lacks clips, and hence has no audio."""
+    return replace(
+        row,
+        status="incomplete",
+        missing=missing,
+        error=error,
+        duration_s=None,
+        path=None,
+        size_bytes=None,
+        sha256=None,
+        video=None,
+    )
+
+
+def as_whole(row: DocumentRow, joined: Joined) -> DocumentRow:
+    """``row`` once its document has been joined."""
+    return replace(
+        row,
+        status="whole",
+        missing=0,
+        duration_s=joined.seconds,
+        path=joined.path,
+        size_bytes=joined.size_bytes,
+        sha256=joined.sha256,
+        video=joined.video,
+        error=None,
+    )
