@@ -50,7 +50,9 @@ class Synthesis:
         job: Job,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         clock: Callable[[], float] = time.time,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``is_wanted`` is asked before each request leaves: whether there is anybody still to take its speech."""
         self._provider = provider
         self._voices = Voices(provider, job.provider)
         self._gate = gate
@@ -60,6 +62,7 @@ class Synthesis:
         self._band = job.check.characters_per_second
         self._sleep = sleep
         self._clock = clock
+        self._is_wanted = is_wanted
         self._telling = Telling(job, provider.characters_per_second)
         self._patience = Patience(job.quota.patience_s, clock)
         self._asking: set[str] = set()  # the clips whose request has left and whose attempt has not ended
@@ -182,12 +185,14 @@ class Synthesis:
     async def _ask(self, attempt: Attempt, part: Path) -> Receipt:
         async with AsyncExitStack() as places:
             try:
-                attempt.request = await places.enter_async_context(self._gate.place(self._telling.want(attempt.clip)))
+                place = await places.enter_async_context(self._gate.place(self._telling.want(attempt.clip)))
             except JobError:
                 raise
             except Exception as error:
                 raise RetryLater(f"the gate failed: {type(error).__name__}: {error}", kind="gate") from error
-            attempt.left = self._clock()
+            if not self._is_wanted():  # whoever is about to be ended with the run's driver pays for nothing more
+                raise Interrupted("the run's driver has died: run the same command again to continue")
+            attempt.request, attempt.left = place, self._clock()
             self._asking.add(attempt.clip.id)
             try:
                 return await self._speak(attempt.clip, part)

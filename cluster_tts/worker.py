@@ -14,6 +14,7 @@ from cluster_tts.errors import JobError
 from cluster_tts.job import Job
 from cluster_tts.lending import Loans
 from cluster_tts.limiter.gates import CoreGate, LimiterGate, OpenGate, Passages
+from cluster_tts.limiter.liveness import Process
 from cluster_tts.model import Clip, Outcome, Purse
 from cluster_tts.providers import make as make_provider
 from cluster_tts.quota.limits import Limits
@@ -150,12 +151,18 @@ def needs_limiter(job: Job) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Hire:
-    """For whom a worker works, as whom: the run, the worker's name in it, how many clips at once, the run's purse."""
+    """For whom a worker works, as whom: the run, the worker's name in it, how many clips at once, the run's purse, and
+    the process that drives the run, where that is another."""
 
     run: str
     name: str
     slots: int
     purse: Purse = field(default_factory=Purse)
+    driver: Process | None = None
+
+    def is_wanted(self) -> bool:
+        """Whether the run is driven yet, as far as that can be told from here."""
+        return self.driver is None or self.driver.is_alive() is not False
 
 
 def make_worker(job: Job, hire: Hire, tasks: Tasks, limiter: LimiterPort | None) -> Worker:
@@ -180,7 +187,7 @@ def make_worker(job: Job, hire: Hire, tasks: Tasks, limiter: LimiterPort | None)
                     for name in job.catalogue.classes
                 }
             )
-    synthesis = Synthesis(provider, gate, Clips.of(job), job)
+    synthesis = Synthesis(provider, gate, Clips.of(job), job, is_wanted=hire.is_wanted)
     return Worker(hire.name, tasks, synthesis, hire.slots + 1 if provider.embedded else hire.slots)
 
 

@@ -18,6 +18,7 @@ from cluster_tts.errors import Interrupted, JobError
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
 from cluster_tts.lending import Ledger, Orders
+from cluster_tts.limiter.liveness import Process
 from cluster_tts.model import Clip, Purse
 from cluster_tts.providers import provider_class
 from cluster_tts.quota.limits import Standing
@@ -66,6 +67,7 @@ class RayCrew:
         self._queue: RefilledQueue
         self._limiter: Any = None
         self._node = ""
+        self._driver = Process.here()
         self.backlog = 64
         self.joiners = 1
 
@@ -133,7 +135,7 @@ class RayCrew:
         self._hired_names.append(name)
         where = actor.accept.remote(keys.to_hand_over(self._job.provider))  # calls to an actor begin in order
         self._actors[name] = actor, where
-        hire = Hire(self._run, name, self._staff.slots, self._purse)
+        hire = Hire(self._run, name, self._staff.slots, self._purse, self._driver)
         self._work[actor.work.remote(self._job, hire, self._queue_actor, self._limiter, self._node)] = name
 
     async def exchange(self, clips: Sequence[Clip], last: bool) -> Ledger:

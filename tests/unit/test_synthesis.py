@@ -398,3 +398,20 @@ def test_a_disk_that_cannot_be_written_stops_the_run_and_can_be_continued(clips:
     Path(str(clips.folder)).write_text("a file where the folder should be")
     with pytest.raises(Interrupted, match="cannot write clips to"):
         make(clips, Scripted(good))
+
+
+def test_nothing_is_asked_for_a_run_whose_driver_has_died(clips: Clips) -> None:
+    """Ray takes a second to end the workers of a driver that was killed: what left meanwhile would be paid again."""
+    provider, gate = Scripted(good), Gate()
+    wanted = iter([True, False])
+    synthesis = Synthesis(provider, gate, clips, Job(), clock=now, is_wanted=lambda: next(wanted))
+
+    async def both() -> None:
+        assert [outcome.status async for outcome in synthesis.make(CLIP)] == [Status.SPOKEN]
+        with pytest.raises(Interrupted, match="run the same command again"):
+            [outcome async for outcome in synthesis.make(replace(CLIP, id="cd" + "0" * 30))]
+
+    simulate(both())
+    assert len(provider.utterances) == 1
+    assert len(gate.news) == 1
+    assert not gate.inside
