@@ -37,7 +37,7 @@ class Cast:
                     raise JobError(
                         f"speaker '{role.speaker}' of '{document.source}' has no voice: set voices.{role.speaker}=..., "
                         f"or leave out all voices to have everybody spoken by provider.voice; "
-                        f"{nearest(role.speaker, list(self.voices))}"
+                        f"{nearest(role.speaker.casefold(), list(self.voices))}"
                     )
             else:
                 voice = role.voice or document.voice

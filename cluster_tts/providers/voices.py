@@ -28,7 +28,8 @@ class Voices:
                 return provider
         like = getattr(self._first, "like", None)  # which a class that does not inherit from ours need not have
         provider = like(wanted) if like is not None else make(wanted)
-        provider.passage = self._first.passage if hasattr(self._first, "passage") else provider.passage
+        if hasattr(self._first, "passage"):
+            provider.passage = self._first.passage
         self._others.append((wanted, provider))
         return provider
 

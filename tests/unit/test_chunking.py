@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from cluster_tts.chunking import chunk
 from cluster_tts.context import in_context
-from cluster_tts.cutting import MEASURES, Cutter, Room
+from cluster_tts.cutting import MEASURES, Cutter, Dialogue, Room
 from cluster_tts.job import ChunkingSettings, ModelFacts
-from cluster_tts.model import Chunk, Paragraph
+from cluster_tts.model import PLAIN, Chunk, Paragraph, Role, Slot, Speech, Turn
 
 SCRIPTS = {
     "english": "It was the best of times, it was the worst of times; it was the age of wisdom. ",
@@ -230,3 +230,68 @@ def test_context_is_part_of_the_neighbours_and_never_longer_than_asked_for(parts
         assert later.startswith(after)
         assert max(len(before), len(after)) <= characters
         assert not characters or bool(before) == bool(earlier)
+
+
+# -- roles ------------------------------------------------------------------------------------------------------------
+
+ANNA, BEN = Role(speaker="ANNA", voice="nova"), Role(speaker="BEN", voice="onyx")
+TOGETHER = ChunkingSettings(join_paragraphs=True, max_characters=60)
+TALK = Dialogue(characters=50, voices=2)
+
+
+def test_every_chunk_of_a_paragraph_has_its_role_and_its_voice() -> None:
+    role = Role(speaker="ANNA", voice="nova", item="v1", cues=(Slot(1.0, 2.0),))
+    pieces = list(chunk("d", [Paragraph("One. Two. Three.", role)], ChunkingSettings(max_characters=6)))
+    assert [piece.text for piece in pieces] == ["One.", "Two.", "Three."]
+    assert {(piece.role, piece.speech) for piece in pieces} == {(role, Speech("nova"))}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (ANNA, BEN),
+        (Role(item="a"), Role(item="b")),
+        (Role(heading=True), PLAIN),
+        (PLAIN, Role(heading=True)),
+        (Role(cues=(Slot(0, 1),)), Role(cues=(Slot(1, 2),))),
+        (Role(voice="nova"), PLAIN),
+    ],
+)
+def test_what_sounds_otherwise_or_has_a_file_or_a_time_of_its_own_shares_no_chunk(one: Role, other: Role) -> None:
+    pieces = list(chunk("d", [Paragraph("One.", one), Paragraph("Two.", other)], TOGETHER))
+    assert [(piece.text, piece.role) for piece in pieces] == [("One.", one), ("Two.", other)]
+
+
+def test_paragraphs_of_one_speaker_share_a_chunk() -> None:
+    [piece] = chunk("d", [Paragraph("One.", ANNA), Paragraph("Two.", ANNA)], TOGETHER, dialogue=TALK)
+    assert (piece.text, piece.role, piece.speech) == ("One.\nTwo.", ANNA, Speech("nova")), "no dialogue of one"
+
+
+def test_turns_share_a_request_where_the_voice_takes_a_dialogue() -> None:
+    said = [Paragraph("Hello Ben.", ANNA), Paragraph("Hello Anna.", BEN), Paragraph("How are you?", ANNA)]
+    [piece] = chunk("d", said, TOGETHER, dialogue=TALK)
+    assert piece.text == "Hello Ben.\nHello Anna.\nHow are you?"
+    assert piece.speech == Speech(
+        turns=(Turn("Hello Ben.", "nova"), Turn("Hello Anna.", "onyx"), Turn("How are you?", "nova"))
+    )
+    assert (piece.role.speaker, piece.role.voice) == ("ANNA, BEN", None)
+    assert len(list(chunk("d", said, ChunkingSettings(), dialogue=TALK))) == 3, "only where that was asked for"
+
+
+def test_a_dialogue_holds_no_more_characters_and_voices_than_one_request_may() -> None:
+    said = [Paragraph("Twenty characters ab", ANNA), Paragraph("Twenty characters cd", BEN)] * 2
+    assert [len(piece.text) for piece in chunk("d", said, TOGETHER, dialogue=TALK)] == [41, 41]
+    third = [Paragraph("One.", ANNA), Paragraph("Two.", BEN), Paragraph("Three.", Role(speaker="C", voice="echo"))]
+    assert [piece.text for piece in chunk("d", third, TOGETHER, dialogue=TALK)] == ["One.\nTwo.", "Three."]
+
+
+def test_a_turn_too_long_for_a_dialogue_is_spoken_apart_by_its_own_voice() -> None:
+    long = "A sentence of some words. " * 5
+    pieces = list(chunk("d", [Paragraph("Hello.", ANNA), Paragraph(long.strip(), BEN)], TOGETHER, dialogue=TALK))
+    assert [piece.speech for piece in pieces] == [Speech("nova"), *[Speech("onyx")] * (len(pieces) - 1)]
+    assert len(pieces) > 2
+
+
+def test_a_turn_without_a_voice_shares_no_request() -> None:
+    said = [Paragraph("One.", ANNA), Paragraph("Two.", Role(speaker="BEN"))]
+    assert [piece.text for piece in chunk("d", said, TOGETHER, dialogue=TALK)] == ["One.", "Two."]

@@ -26,6 +26,7 @@ def some(chance: random.Random) -> Outcome:
         attempt=chance.randrange(5),
         status=chance.choice(list(Status)),
         characters=chance.choice(SIZES),
+        speaker=chance.choice([None, "ANNA", "Ben"]),
         sound=chance.choice([None, Sound(chance.randrange(1_000), 8, 9, "ab")]),
         error_kind=chance.choice(KINDS),
         billed_characters=chance.choice([None, 0, 7]),

@@ -26,7 +26,7 @@ from cluster_tts.manifest import parts as parts_module
 from cluster_tts.manifest import plans as plans_module
 from cluster_tts.manifest.parts import MERGE_AT
 from cluster_tts.manifest.plans import ROW_GROUP
-from cluster_tts.model import Chunk, Outcome, Sound, Status
+from cluster_tts.model import PLAIN, USUAL, Chunk, Outcome, Role, Slot, Sound, Speech, Status, Turn
 from cluster_tts.storage import LocalFolder
 
 SPOKEN = Outcome(
@@ -113,6 +113,37 @@ def test_a_part_of_another_schema_is_refused_by_its_name(
     assert str(path) in str(caught.value)
     if fault == "version":
         assert "schema 1" in str(caught.value)
+
+
+# -- plans: what a source says besides words ---------------------------------------------------------------------------
+
+
+def test_a_plan_keeps_the_role_and_the_speech_of_every_chunk(tmp_path: Path) -> None:
+    cue, next_cue = Slot(1.0, 2.5), Slot(2.6, 4.0)
+    said = [
+        (PLAIN, USUAL),
+        (Role(heading=True), USUAL),
+        (Role(speaker="ANNA", voice="nova", item="v 1"), Speech("nova")),
+        (Role(cues=(cue,)), Speech(speed=1.15)),
+        (Role(cues=(cue, next_cue)), USUAL),
+        (Role(speaker="ANNA, BEN"), Speech(turns=(Turn("One.", "nova"), Turn("Two.", "onyx")))),
+    ]
+    rows = [(Chunk("d", n, n, f"text {n}", *each), f"clip {n}") for n, each in enumerate(said)]
+    manifest = Manifest(LocalFolder(tmp_path), "r1")
+    writer = manifest.plan_writer()
+    writer.write(rows, 0)
+    [location] = writer.close().values()
+    for read in list(location), list(PlanReader().chunks(location)):
+        assert [(chunk.role, chunk.speech) for chunk in read] == said
+        assert [chunk.clip_id for chunk in read] == [f"clip {n}" for n in range(len(said))]
+
+
+@pytest.mark.parametrize("count", [1, 5_000])
+def test_a_plan_of_plain_text_says_nothing_besides(tmp_path: Path, count: int) -> None:
+    writer = Manifest(LocalFolder(tmp_path), "r1").plan_writer()
+    writer.write(((Chunk("d", n, n, "text"), f"clip {n}") for n in range(count)), 0)
+    [location] = writer.close().values()
+    assert {(chunk.role, chunk.speech) for chunk in location} == {(PLAIN, USUAL)}
 
 
 # -- outcomes ---------------------------------------------------------------------------------------------------------
