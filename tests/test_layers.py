@@ -24,6 +24,7 @@ ROWS = [
         "timeouts",
         "staffing",
         "forecast",
+        "timeline",
         "prices",
         "completion",
         "claims",
