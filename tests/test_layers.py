@@ -25,6 +25,7 @@ ROWS = [
         "staffing",
         "forecast",
         "timeline",
+        "stretch",
         "prices",
         "completion",
         "claims",
