@@ -26,6 +26,7 @@ ROWS = [
         "forecast",
         "timeline",
         "stretch",
+        "loudness",
         "prices",
         "completion",
         "claims",
