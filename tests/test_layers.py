@@ -29,6 +29,8 @@ ROWS = [
         "staffing",
         "forecast",
         "timeline",
+        "stretch",
+        "loudness",
         "prices",
         "completion",
         "claims",
