@@ -44,6 +44,7 @@ ROWS = [
         "clips",
         "documents",
         "manifest",
+        "media",
         "stitching",
         "providers",
         "limiter",
