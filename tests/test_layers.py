@@ -51,6 +51,7 @@ ROWS = [
         "clips",
         "documents",
         "manifest",
+        "media",
         "stitching",
         "providers",
         "limiter",
