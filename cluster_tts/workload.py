@@ -58,12 +58,14 @@ class Plan:
                 self.postponed.add(clip.document)
 
     def clips(self) -> Iterator[Clip]:
-        """The clips that are missing, a document's before the next one's, the shortest first: nobody waits for a book
-        to end. A clip may come again while it is missing.
+        """The clips that are missing, a document's before the next one's; a clip may come again while it is missing.
+
+        Documents that are half as long go first, so that nobody waits for a book to end; those of about the same
+        length keep their order.
 
         Texts are read from the manifest, hence only of a plan that was recorded there.
         """
-        for document in sorted(self.pending, key=lambda name: self.rows[name].characters):
+        for document in sorted(self.pending, key=lambda name: self.rows[name].characters.bit_length()):
             yield from self.clips_of(document)
 
     def clips_of(self, document: str) -> Iterator[Clip]:

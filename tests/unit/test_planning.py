@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from cluster_tts import planning
+from cluster_tts import drafting, planning
 from cluster_tts.checking import probe
 from cluster_tts.clips import Clips, clip_id
 from cluster_tts.documents import find
+from cluster_tts.documents.reading import Reading
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import (
     CatalogueSettings,
@@ -125,7 +126,7 @@ def nobody_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         def read(document: Document) -> Iterator[Paragraph]:
             raise AssertionError(f"{document.name} was read")
 
-        monkeypatch.setattr(planning, "read", read)
+        monkeypatch.setattr(drafting, "read", read)
 
     return forbid
 
@@ -419,8 +420,15 @@ def test_an_unreadable_document_does_not_hold_up_the_others(world: World) -> Non
     assert {name: row.status for name, row in plan.rows.items()} == {"a": "planned", "b": "unreadable", "c": "planned"}
     assert "b.txt" in (plan.rows["b"].error or "")
     assert plan.pending == ["a", "c"]
-    assert to_speak(plan) == [*SENTENCES, "Fine."]
+    assert to_speak(plan) == ["Fine.", *SENTENCES], "nobody waits for a book to end"
     assert plan.distinct_clips == 7
+
+
+def test_documents_of_about_the_same_length_keep_their_order(world: World) -> None:
+    world.write("a-book", "\n\n".join(f"{sentence} {'And more of it. ' * 9}" for sentence in SENTENCES))
+    world.write("b", "Of some length, this.")
+    world.write("c", "And so is this one.")
+    assert [clip.document for clip in world.plan().clips()] == ["b", "c", *["a-book"] * 6]
 
 
 def test_a_document_that_fails_half_way_leaves_no_trace_in_the_counts(
@@ -429,21 +437,21 @@ def test_a_document_that_fails_half_way_leaves_no_trace_in_the_counts(
     """Nor does it take along what it shares with the next one."""
     world.write("a", TEXT)
     world.write("b", "This is shared.")
-    read = planning.read
+    read = drafting.read
 
-    def breaks(document: Document) -> Iterator[Paragraph]:
+    def breaks(document: Document, reading: Reading) -> Iterator[Paragraph]:
         if document.name == "a":
             yield Paragraph("Only here.")
             yield Paragraph("This is shared.")
             raise DocumentError("'a.txt' is cut")
-        yield from read(document)
+        yield from read(document, reading)
 
-    monkeypatch.setattr(planning, "read", breaks)
+    monkeypatch.setattr(drafting, "read", breaks)
     plan = world.plan()
     assert to_speak(plan) == ["This is shared."]
     assert (plan.distinct_clips, plan.clips_to_speak, plan.characters_to_speak) == (1, 1, len("This is shared."))
     monkeypatch.undo()
-    assert to_speak(world.plan()) == [*SENTENCES, "This is shared."]
+    assert to_speak(world.plan()) == ["This is shared.", *SENTENCES]
 
 
 def test_nothing_but_unreadable_documents_stops_the_run(world: World) -> None:
