@@ -25,6 +25,8 @@ ROWS = [
         "staffing",
         "forecast",
         "timeline",
+        "stretch",
+        "loudness",
         "prices",
         "completion",
         "claims",
