@@ -47,6 +47,7 @@ ROWS = [
         "clips",
         "documents",
         "manifest",
+        "media",
         "stitching",
         "providers",
         "limiter",
