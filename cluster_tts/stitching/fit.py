@@ -131,4 +131,4 @@ def _inner(order: Order, unit: Unit) -> NDArray[np.int64]:
 
 
 def _stretched(frames: int, stretch: float) -> int:
-    return max(1, round(frames / stretch)) if frames else 0
+    return max(-(-frames // 2), round(frames / stretch))  # and never faster than twice, which is the most that can be

@@ -9,7 +9,7 @@ from cluster_tts.audio import Samples, largest_step
 from cluster_tts.stitching.layout import Edge
 
 FADE_S = 0.003
-NEAR = 1_024  # frames that are looked at first: speech nearly always has a larger step there than at its edge
+NEAR = 256  # frames that are looked at first: speech nearly always has a larger step there than at its edge
 
 
 class Seams:
