@@ -183,7 +183,7 @@ def _check(setting: _Setting, origin: str) -> None:
         raise JobError(
             f"unknown setting '{key}' {origin}: {_hint(key, kind)} ({conf_dir() / 'default.yaml'} has them all)"
         )
-    if kind in SECTIONS and not (isinstance(node, DictConfig) and not node._is_none()):
+    if kind in SECTIONS | FREE and not (isinstance(node, DictConfig) and not node._is_none()):
         raise JobError(f"'{key}' {origin} is {_shown(node)}: {_wanted(kind, key)}")
     plain = OmegaConf.to_container(node) if OmegaConf.is_config(node) else node._value()
     if not is_utf8(key) or (key != "out" and not is_utf8(plain)):  # of which more is said where it is checked

@@ -428,7 +428,7 @@ def test_documents_of_about_the_same_length_keep_their_order(world: World) -> No
     world.write("a-book", "\n\n".join(f"{sentence} {'And more of it. ' * 9}" for sentence in SENTENCES))
     world.write("b", "Of some length, this.")
     world.write("c", "And so is this one.")
-    assert [clip.document for clip in world.plan().clips()] == ["b", "c", *["a-book"] * 6]
+    assert list(dict.fromkeys(clip.document for clip in world.plan().clips())) == ["b", "c", "a-book"]
 
 
 def test_a_document_that_fails_half_way_leaves_no_trace_in_the_counts(
