@@ -28,7 +28,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A file to be made: cues are as long as ``pace`` characters a second ask for, sentences have up to ``most_cues``."""
+    """A file to be made: cues are as long as ``pace`` characters a second ask for, sentences ``most_cues`` cues."""
 
     name: str
     cues: int
