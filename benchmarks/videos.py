@@ -20,7 +20,7 @@ from shown import SPEECH, Ran, run
 from cluster_tts.emulator.speech import read_back
 
 SAME_TIME_S = 0.0011  # Matroska counts milliseconds
-PRIMING_S = 0.05  # by which a container that knows no time before 0 may put everything off: what AAC begins with
+PRIMING_S = 0.1  # by which a container that knows no time before 0 may put everything off: what AAC begins with
 LENGTH_S = 0.1  # by which a track may differ from its video: a frame of the encoder, one of pictures
 
 
