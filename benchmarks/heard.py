@@ -69,12 +69,12 @@ def digests_between(file: sf.SoundFile, start_s: float, end_s: float) -> list[tu
 
 
 def onset_s(file: sf.SoundFile, around_s: float, before_s: float, after_s: float) -> float | None:
-    """When sound begins after a silence, the first time near ``around_s``; None: it was there before, or never came."""
+    """When sound begins after a silence, the first time near ``around_s``; None: there is no silence, or no sound."""
     samples, begin_s = _between(file, around_s - before_s, around_s + after_s)
     loud = np.flatnonzero(np.abs(samples) > LOUD)
-    if not len(loud) or (begin_s > 0 and loud[0] < QUIET_BEFORE_S * file.samplerate):
-        return None
-    return begin_s + float(loud[0]) / file.samplerate
+    quiet_before = np.diff(loud, prepend=-1 if begin_s > 0 else -file.samplerate) - 1
+    begun = loud[quiet_before >= QUIET_BEFORE_S * file.samplerate]
+    return begin_s + float(begun[0]) / file.samplerate if len(begun) else None
 
 
 def loud_ends(path: Path) -> tuple[float, float]:

@@ -46,7 +46,7 @@ def recipes() -> list[Recipe]:
     """Each with a trouble of its own."""
     return [
         Recipe("talk.srt", 2_000, ENGLISH),
-        Recipe("quick.srt", 1_500, ENGLISH, pace=(21.0, 30.0), rests_s=(0.0, 0.4)),
+        Recipe("quick.srt", 1_500, ENGLISH, pace=(21.0, 34.0), rests_s=(0.0, 0.4)),
         Recipe("overlap.ass", 800, ENGLISH, spoil=_overlapping),
         Recipe("broken.srt", 600, ENGLISH, spoil=_broken),
         Recipe("tags.srt", 500, ENGLISH, most_cues=1, spoil=_tagged),
