@@ -141,7 +141,12 @@ def main() -> int:
     broken = 0
     with tempfile.TemporaryDirectory(prefix="jobs-") as folder:
         for name in options.jobs or JOBS:
-            told = JOBS[name](Path(folder, name), options.engine)
+            try:
+                told = JOBS[name](Path(folder, name), options.engine)
+            except RuntimeError as error:  # the other jobs are told all the same
+                print(f"{name:<12}{error}", flush=True)
+                broken += 1
+                continue
             broken += bool(told.wrong)
             print(*told.lines(), sep="\n", flush=True)
     return int(broken > 0)
