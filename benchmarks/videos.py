@@ -1,7 +1,8 @@
 """Forty small videos with their subtitles in one command: every one gets its own speech, and keeps its own pictures.
 
-Each copy must have the video packets of its source, byte for byte and at the same times, one sound track more, as long
-as the video and before the others, in which its own cues are heard in their order and nobody else's. Exit code 1 where one has not.
+Each copy must have the video packets of its source, byte for byte and at the same times, and one sound track more: the
+first, as long as the video, in which its own cues are heard in their order and nobody else's. Exit code 1 where one
+has not.
 
     python benchmarks/videos.py [--videos 40] [--engine ray]
 """
