@@ -7,6 +7,7 @@ from cluster_tts.emulator.faults import CHARGED, TRANSPORT, Faults
 from cluster_tts.emulator.limits import Account, Count, Standing, count
 from cluster_tts.emulator.log import MOST_TEXT, Log
 from cluster_tts.emulator.settings import Settings
+from cluster_tts.emulator.speech import digest_of
 from cluster_tts.emulator.stats import Stats
 from cluster_tts.emulator.turns import Turns
 from cluster_tts.emulator.wire import Ask, Call, Refusal, Ticket, Wire
@@ -81,6 +82,7 @@ class Admission:
             Refusal: a limit is reached, or the credit.
         """
         self.log.note(call.number, text=ask.text[:MOST_TEXT], characters=ask.characters)
+        self.log.note(call.number, said=_said(ask), speed=ask.speed)
         self.stats.ask(ask.text, ask.characters, self.now())
         if not self._settings.queue:
             return self.admit(call, ask)
@@ -182,3 +184,9 @@ class Admission:
     def _costs(self, fault: str | None) -> bool:
         own = fault in self._wire.own_faults and fault not in self._wire.free_faults
         return fault is None or fault in CHARGED or own
+
+
+def _said(ask: Ask) -> tuple[tuple[str, str], ...]:
+    """The digest and the voice of each turn."""
+    turns = ask.turns or (ask.text,)
+    return tuple((f"{digest_of(text):010x}", voice) for text, voice in zip(turns, ask.voices, strict=True))

@@ -53,7 +53,7 @@ def read_ask(fields: Fields, call: Call) -> Ask:
     text = fields.text("transcript")
     if WORDLESS.fullmatch(text):
         raise Invalid(("transcript",), "the transcript has no words to speak", "length")
-    _read_voice(fields, call.header("Cartesia-Version") or VOICE_IDS_SINCE)
+    voice = _read_voice(fields, call.header("Cartesia-Version") or VOICE_IDS_SINCE)
     _read_manner(fields)
     speed = 1.0
     if (config := fields.inner("generation_config", None)) is not None:
@@ -68,10 +68,10 @@ def read_ask(fields: Fields, call: Call) -> Ask:
         "phonemes": fields.flag("add_phoneme_timestamps", False),
     }
     sound = _read_sound(fields.inner("output_format"), as_events)
-    return Ask(text, model, sound, speed, shape="sse" if as_events else "audio", details=details)
+    return Ask(text, model, sound, speed, shape="sse" if as_events else "audio", details=details, voices=(voice,))
 
 
-def _read_voice(fields: Fields, version: str) -> None:
+def _read_voice(fields: Fields, version: str) -> str:
     voice = fields.content.get("voice")
     if isinstance(voice, dict):
         if version >= VOICE_IDS_SINCE and ("mode" in voice or "embedding" in voice):
@@ -81,6 +81,7 @@ def _read_voice(fields: Fields, version: str) -> None:
         voice = fields.text("voice")
     if not is_voice(voice):
         raise Invalid(("voice",), f"there is no voice '{voice}'", "voice")
+    return str(voice)
 
 
 def _read_manner(fields: Fields) -> None:

@@ -65,7 +65,7 @@ def read_ask(fields: Fields, call: Call, plan: str) -> Ask:
         message = f"The output format {wanted} is only for the {NEEDS[wanted].title()} plan and above."
         raise Wrong(HIGHER_PLAN, message, "output_format")
     _check_effects(fields, wanted)
-    return Ask(text, model, sound, speed, turns, shape, {"voices": voices})
+    return Ask(text, model, sound, speed, turns, shape, voices=voices)
 
 
 def _read_query(call: Call, shape: str, plan: str) -> str:

@@ -192,7 +192,7 @@ def timed(ask: Ask, audio: Audio) -> list[dict[str, Any]]:
 def _segments(ask: Ask, each_s: float, first: int, last: int) -> list[dict[str, Any]]:
     """Who speaks from character ``first`` to ``last``."""
     segments, begin = [], 0
-    for index, (turn, voice) in enumerate(zip(ask.turns, ask.details["voices"], strict=True)):
+    for index, (turn, voice) in enumerate(zip(ask.turns, ask.voices, strict=True)):
         start, end = max(begin, first), min(begin + len(turn), last)
         begin += len(turn)
         if start < end:

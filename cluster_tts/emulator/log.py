@@ -11,7 +11,8 @@ class Entry:
     """One request to speak. Times are seconds since the start, or the last reset; None: not yet, or never.
 
     ``refused`` is the cause, '' if it was let in. ``left_s`` is when its last byte or refusal left; at replicate, when
-    its status became final. ``in_flight`` counts itself. ``latency_s`` is what was drawn, not what it took.
+    its status became final. ``in_flight`` counts itself. ``latency_s`` is what was drawn, not what it took. ``said`` is
+    the digest that speech of each turn carries (see ``speech``), in hexadecimal, and its voice; ``speed`` was asked.
     """
 
     number: int
@@ -24,6 +25,8 @@ class Entry:
     latency_s: float = 0.0
     fault: str | None = None
     left_s: float | None = None
+    said: tuple[tuple[str, str], ...] = ()
+    speed: float = 1.0
 
 
 class Log:

@@ -208,7 +208,9 @@ class OpenAI(Wire):
             raise Invalid(("response_format",), AAC_MESSAGE, "enum")
         container, media_type = FORMATS[wanted]
         sound = Sound(container, 48_000 if container == "opus" else 24_000, media_type)
-        return Ask(text, model, sound, speed, shape="sse" if shape == "sse" else "audio")
+        voice = fields.content.get("voice", "")
+        said_by = str(voice.get("id", "") if isinstance(voice, dict) else voice)
+        return Ask(text, model, sound, speed, shape="sse" if shape == "sse" else "audio", voices=(said_by,))
 
     def _check(self, fields: Fields, model: str, text: str, shape: str) -> None:
         """What only OpenAI itself is strict about (providers.md 1.1)."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from cluster_tts.emulator.server import Emulator
 
 SHOWN = 100
+VOICE_INPUTS = ("voice_id", "voice", "speaker")  # what models call it
 FILES = "/files/*/*"
 
 
@@ -105,7 +106,8 @@ class Replicate(Wire):
             read_webhook(body)
             text, wanted, speed = read_input(model, given)
             details = {"model": model, "input": dict(given.content), "wait_s": read_wait(call)}
-            return Ask(text, model.name, wanted, speed, details=details)
+            said_by = next((str(given.content[name]) for name in VOICE_INPUTS if name in given.content), "")
+            return Ask(text, model.name, wanted, speed, details=details, voices=(said_by,))
         except Invalid as wrong:
             raise Refusal("validation_failed", invalid(wrong)) from wrong
 

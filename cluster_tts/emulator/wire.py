@@ -36,7 +36,8 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One well-formed request to speak. ``turns`` are the texts of several speakers, ``text`` all of them in lines.
+    """One well-formed request to speak. ``turns`` are the texts of several speakers, ``text`` all of them in lines;
+    ``voices`` has one for each of them, else the one.
 
     ``shape`` and ``details`` are for the provider itself: how the audio is wrapped, and what it needs for that.
     """
@@ -48,6 +49,7 @@ class Ask:
     turns: tuple[str, ...] = ()
     shape: str = "audio"
     details: Mapping[str, Any] = field(default_factory=dict)
+    voices: tuple[str, ...] = ()
 
     @property
     def characters(self) -> int:

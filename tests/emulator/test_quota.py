@@ -11,11 +11,14 @@ import aiohttp
 import pytest
 
 from cluster_tts.emulator import EMULATORS
+from cluster_tts.emulator.speech import digest_of
 from cluster_tts.errors import JobError
-from tests.emulator.conftest import Client
+from tests.emulator.conftest import BROOKE, RACHEL, Client
 
 StartClient = Callable[..., Awaitable[Client]]
 TEXT = "It was a bright cold day in April."
+GEORGE = "JBFqnCBsd6RMkjVDRZzb"
+USUAL_VOICES = {"openai": "alloy", "elevenlabs": RACHEL, "cartesia": BROOKE, "replicate": ""}
 
 everywhere = pytest.mark.parametrize("provider", EMULATORS)
 
@@ -162,6 +165,23 @@ async def test_the_log_tells_each_request_in_the_order_of_arrival(client: StartC
         assert entry["latency_s"] <= took_s < entry["latency_s"] + 0.05
     assert first["latency_s"] != second["latency_s"]
     assert third["arrival_s"] <= third["left_s"] <= told["now_s"]
+
+
+@everywhere
+async def test_the_log_tells_what_was_said_with_which_voice_and_how_fast(client: StartClient, provider: str) -> None:
+    one = await client(provider, log=5)
+    await one.create(TEXT)
+    (entry,) = (await one.get("/_emulator/log")).json()["requests"]
+    assert entry["said"] == [[f"{digest_of(TEXT):010x}", USUAL_VOICES[provider]]]
+    assert entry["speed"] == 1
+
+
+async def test_the_log_tells_the_voice_of_each_turn_of_a_dialogue(client: StartClient) -> None:
+    one = await client("elevenlabs", log=5)
+    inputs = [{"text": "Who is there?", "voice_id": RACHEL}, {"text": "The tide.", "voice_id": GEORGE}]
+    await one.call("POST", "/v1/text-to-dialogue", json={"inputs": inputs})
+    (entry,) = (await one.get("/_emulator/log")).json()["requests"]
+    assert entry["said"] == [[f"{digest_of(turn['text']):010x}", turn["voice_id"]] for turn in inputs]
 
 
 async def test_latencies_are_the_same_for_the_same_seed(client: StartClient) -> None:
