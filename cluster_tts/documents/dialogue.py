@@ -77,7 +77,8 @@ def turns(blocks: Blocks, path: Path, reading: Reading) -> Iterator[Paragraph]:
     _refuse_voiceless(_said(blocks(), reading.speakers, always), path, reading.speakers)
     spellings: dict[str, str] = {}
     for said in _said(blocks(), reading.speakers, always):
-        text = AT_START.sub("", said.text, count=1) if said.begins else said.text
+        direction = AT_START.match(said.text) if said.begins else None
+        text = said.text[direction.end() :] if direction else said.text
         name = spellings.setdefault(said.name.casefold(), said.name) if said.name else None
         if SPEAKABLE.search(text):
             yield Paragraph(unwrap(LINE_END.split(text)), Role(heading=said.heading, speaker=name))
