@@ -92,10 +92,11 @@ def _refuse_voiceless(parts: Iterable[_Said], path: Path, known: frozenset[str])
     if without:
         first, *others = without.values()
         names = [f"{first.name} (line {first.number})", *(said.name or "" for said in others[: MOST_NAMED - 1])]
+        setting = f"voices[{first.name}]" if "." in (first.name or "") else f"voices.{first.name}"
         more = f" and {len(without) - MOST_NAMED} more" if len(without) > MOST_NAMED else ""
         raise JobError(
             f"'{path}' is a dialogue in which {', '.join(names)}{more} {'has' if not others else 'have'} no voice: "
-            f"choose with 'voices.{first.name}=...', or set reading.dialogue=never if it is none"
+            f"choose with '{setting}=...', or set reading.dialogue=never if it is none"
         )
 
 

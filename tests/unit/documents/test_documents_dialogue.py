@@ -6,6 +6,7 @@ from textwrap import dedent
 
 import pytest
 
+from cluster_tts.config import load
 from cluster_tts.documents import Reading, read
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.model import Document, Role
@@ -173,6 +174,11 @@ def test_every_speaker_without_a_voice_is_named_at_once_and_what_to_do(tmp_path:
     assert "play.txt' is a dialogue in which CARL (line 2), DORA have no voice" in said
     assert "voices.CARL=" in said
     assert "reading.dialogue=never" in said
+
+
+def test_the_setting_that_is_named_is_one_that_can_be_given(tmp_path: Path) -> None:
+    assert "'voices[MRS. X]=...'" in refusal(tmp_path, "ANNA: One.\nMRS. X: Two.")
+    assert load((), ["voices[MRS. X]=a", "voices.GUARD 2=b"], {}).voices == {"MRS. X": "a", "GUARD 2": "b"}
 
 
 def test_without_any_voice_a_dialogue_is_refused_before_anything_is_paid(tmp_path: Path) -> None:
