@@ -8,6 +8,7 @@ from cluster_tts import storage
 from cluster_tts.documents import tables, urls
 from cluster_tts.documents.columns import Columns, match
 from cluster_tts.documents.names import Found, alike, safe
+from cluster_tts.documents.readers import READABLE, READERS
 from cluster_tts.documents.reading import Reading
 from cluster_tts.documents.tables import Table, values
 from cluster_tts.errors import JobError
@@ -26,7 +27,11 @@ def jobs(path: Path, table: Found, reading: Reading, expand: Expand) -> list[Fou
     """
     read = tables.load(path, table.path)
     columns = match(read, reading.columns, path)
-    return [each for row in _rows(read, columns, table) for each in expand(row)] if columns.of_jobs else None
+    if not columns.of_jobs:
+        return None
+    if table.row:
+        raise JobError(f"{table.row}: '{table.path}' is a table of jobs itself, which cannot be named in another")
+    return [each for row in _rows(read, columns, table) for each in expand(row)]
 
 
 def refuse_clashes(found: list[Found]) -> None:
@@ -56,9 +61,11 @@ def _rows(table: Table, columns: Columns, found: Found) -> Iterator[Found]:
         where = f"'{found.path}', row {index}"
         if not job["source"]:
             raise JobError(f"{where}: the column '{names['source']}' is empty; name a file there")
-        video = job.get("video")
+        file, video = _file(job["source"], found, where), job.get("video")
+        if file.below.suffix and file.below.suffix.lower() not in READERS:
+            raise JobError(f"{where}: '{job['source']}' cannot be read: what can be read is {READABLE}")
         yield replace(
-            _file(job["source"], found, where),
+            file,
             source=found.source,
             name=job.get("name") or None,
             voice=job.get("voice") or None,
@@ -73,15 +80,8 @@ def _file(name: str, table: Found, where: str) -> Found:
     Raises:
         JobError: it is not there.
     """
-    address: Path | str
-    if storage.is_url(name):
-        folder = None if name.startswith("s3://") else storage.at(name)
-        address = folder.path if isinstance(folder, storage.LocalFolder) else name
-    elif isinstance(table.path, Path):
-        address = table.path.parent / Path(name).expanduser()
-    else:
-        address = urls.beside(table.path, name)
     try:
+        address = _address(name, table.path)
         if isinstance(address, Path):
             if address.is_file():
                 real = address.resolve()
@@ -93,3 +93,10 @@ def _file(name: str, table: Found, where: str) -> Found:
     except (OSError, ValueError, RuntimeError):  # a name too long, with a NUL in it, of a home that nobody has
         pass
     raise JobError(f"{where}: there is no file '{name[:200]}'; name it as seen from the folder of the table")
+
+
+def _address(name: str, table: Path | str) -> Path | str:
+    if storage.is_url(name):
+        folder = None if name.startswith("s3://") else storage.at(name)
+        return folder.path if isinstance(folder, storage.LocalFolder) else name
+    return table.parent / Path(name).expanduser() if isinstance(table, Path) else urls.beside(table, name)

@@ -77,7 +77,8 @@ def turns(blocks: Blocks, path: Path, reading: Reading) -> Iterator[Paragraph]:
     _refuse_voiceless(_said(blocks(), reading.speakers, always), path, reading.speakers)
     spellings: dict[str, str] = {}
     for said in _said(blocks(), reading.speakers, always):
-        text = AT_START.sub("", said.text, count=1) if said.begins else said.text
+        direction = AT_START.match(said.text) if said.begins else None
+        text = said.text[direction.end() :] if direction else said.text
         name = spellings.setdefault(said.name.casefold(), said.name) if said.name else None
         if SPEAKABLE.search(text):
             yield Paragraph(unwrap(LINE_END.split(text)), Role(heading=said.heading, speaker=name))
@@ -91,10 +92,11 @@ def _refuse_voiceless(parts: Iterable[_Said], path: Path, known: frozenset[str])
     if without:
         first, *others = without.values()
         names = [f"{first.name} (line {first.number})", *(said.name or "" for said in others[: MOST_NAMED - 1])]
+        setting = f"voices[{first.name}]" if "." in (first.name or "") else f"voices.{first.name}"
         more = f" and {len(without) - MOST_NAMED} more" if len(without) > MOST_NAMED else ""
         raise JobError(
             f"'{path}' is a dialogue in which {', '.join(names)}{more} {'has' if not others else 'have'} no voice: "
-            f"choose with 'voices.{first.name}=...', or set reading.dialogue=never if it is none"
+            f"choose with '{setting}=...', or set reading.dialogue=never if it is none"
         )
 
 

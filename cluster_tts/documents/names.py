@@ -42,10 +42,11 @@ class Found:
 
 
 def choose(found: Iterable[Found]) -> dict[tuple[str, str | None, str], str]:
-    """A name for each document by its key: of those it offers, the first that no other wants or has."""
-    offers = {each.key: _offers(each) for each in found}
-    names: dict[tuple[str, str | None, str], str] = {}
-    taken: set[str] = set()
+    """A name for each document by its key: its own, else of those it offers the first that no other wants or has."""
+    found = list(found)
+    names = {each.key: safe(each.name) for each in found if each.name is not None}  # no two alike: see batch
+    offers = {each.key: _offers(each) for each in found if each.name is None}
+    taken = set(map(alike, names.values()))
     while offers:
         wishes = {key: safe(next(offer)) for key, offer in offers.items()}
         wanted = Counter(map(alike, wishes.values()))
@@ -60,8 +61,6 @@ def choose(found: Iterable[Found]) -> dict[tuple[str, str | None, str], str]:
 def _offers(found: Found) -> Iterator[str]:
     whole = "__".join(found.below.parts)
     stem = whole.removesuffix(found.below.suffix)
-    if found.name is not None:  # that no two have the same is seen to before
-        yield found.name
     part = f"__{found.part}" if found.part else ""
     if part:
         yield part.removeprefix("__")

@@ -50,6 +50,7 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys(subtitles.SUFFIXES, _subtitles),
     **dict.fromkeys(tables.SUFFIXES, table.paragraphs),
 }
+READABLE = f"{', '.join(READERS)} and files without a suffix"
 PLAIN = ".txt"  # what a file without a suffix is taken for
 
 

@@ -10,14 +10,13 @@ from pathlib import Path, PurePath
 from cluster_tts import storage
 from cluster_tts.documents import batch, readers, table, tables, urls
 from cluster_tts.documents.names import Found, alike, choose
-from cluster_tts.documents.readers import READERS
+from cluster_tts.documents.readers import READABLE, READERS
 from cluster_tts.documents.reading import USUAL, Reading
 from cluster_tts.documents.videos import Videos, in_bucket
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.model import Document
 
 WILDCARD = re.compile(r"[*?\[]")
-READABLE = f"{', '.join(READERS)} and files without a suffix"
 
 
 def find(sources: Sequence[str], reading: Reading = USUAL) -> list[Document]:
@@ -61,14 +60,15 @@ def _expanded(found: Found, reading: Reading) -> list[Found]:
         return [found]
     try:
         with readers.local(Document("", found.path)) as path:
-            if (
-                not found.row
-                and (jobs := batch.jobs(path, found, reading, lambda job: _expanded(job, reading))) is not None
-            ):
-                return jobs
-            parts = table.parts(path, found.path, reading)
-    except (DocumentError, OSError):
+            try:
+                jobs = batch.jobs(path, found, reading, lambda job: _expanded(job, reading))
+                parts = table.parts(path, found.path, reading) if jobs is None else []
+            except JobError as error:
+                raise JobError(str(error).replace(str(path), str(found.path))) from None
+    except (DocumentError, OSError):  # which its reader meets again
         return [found]
+    if jobs is not None:
+        return jobs
     return [replace(found, part=part, name=_part_name(found, part)) for part in parts] or [found]
 
 

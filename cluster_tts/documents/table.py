@@ -34,13 +34,11 @@ def paragraphs(path: Path, document: Document, reading: Reading) -> Iterator[Par
     """The texts in the rows of ``document``, in the order of the table; rows without words are left out.
 
     Raises:
-        JobError: a column that is asked for is not there, or the table holds whole jobs.
+        JobError: a column that is asked for is not there, or one time stands beside several texts.
         DocumentError: no texts, a time that is none, or the same id in two rows.
     """
     table = load(path, document.source)
     columns = match(table, reading.columns, path)
-    if columns.of_jobs:
-        raise JobError(f"'{path}' is a table of jobs, which no row of another can name")
     if len(columns.texts) > 1 and reading.times and columns.get("start"):
         raise JobError(
             f"'{path}' has several texts a row and one time for them: choose one in reading.columns.text, or set "

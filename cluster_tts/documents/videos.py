@@ -38,7 +38,7 @@ class Videos:
                 self._listed[folder] = _by_stem((each, each) for each in folder.iterdir() if each.is_file())
             except OSError as error:
                 raise JobError(
-                    f"'{folder}' cannot be searched for videos: {error.strerror}; set media.video=none, or make it readable"
+                    f"'{folder}' cannot be searched for videos: {error.strerror}; set media.video=none or allow it"
                 ) from None
         return _choose(path, self._listed[folder])
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cluster_tts.documents import find, local, read
+from cluster_tts.documents import Reading, find, local, read
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.model import Document
 from cluster_tts.storage import bucket as bucket_module
@@ -66,6 +66,44 @@ def test_a_reading_fetches_once_and_leaves_nothing(texts: str, bucket: Bucket) -
     with local(document) as path:
         assert path.suffix == ".txt"
     assert not path.exists()
+
+
+def test_subtitles_have_the_video_that_is_listed_beside_them(bucket: Bucket) -> None:
+    for name in ("a.en.srt", "a.MP4", "b.srt", "c/a.srt", "x.mp4", "x.mkv", "x.txt"):
+        bucket.folder("films").write(name, b"1\n00:00:01,000 --> 00:00:02,000\nOne\n")
+    films = f"{bucket.url}/films"
+    for source in films, f"{films}/**/*.srt":
+        found = {document.name: document.video for document in find([source]) if document.name != "x"}
+        assert found == {"a.en": f"{films}/a.MP4", "b": None, "c__a": None}
+    assert find([f"{films}/a.en.srt"])[0].video is None  # nothing is listed for one file
+    assert find([films], Reading(video=False))[0].video is None
+    bucket.folder("films").write("b.mkv", b"")
+    bucket.folder("films").write("b.mp4", b"")
+    assert "several videos beside it, b.mkv and b.mp4" in refusal(films)
+
+
+def test_tables_are_read_where_they_are(bucket: Bucket) -> None:
+    folder = bucket.folder("tables")
+    folder.write("t.csv", b"document,text\na,One.\nb,Two.\n")
+    folder.write("sub/c.txt", b"Three.")
+    folder.write("jobs.csv", b"source,name\nsub/c.txt,C\n")
+    url = f"{bucket.url}/tables"
+    found = find([f"{url}/t.csv", f"{url}/jobs.csv"])
+    assert found == [
+        Document("a", f"{url}/t.csv", "a"),
+        Document("b", f"{url}/t.csv", "b"),
+        Document("C", f"{url}/sub/c.txt"),
+    ]
+    assert [[each.text for each in read(document)] for document in found] == [["One."], ["Two."], ["Three."]]
+    folder.write("jobs.csv", b"source\nmissing.txt\n")
+    said = refusal(f"{url}/jobs.csv")
+    assert f"'{url}/jobs.csv', row 2: there is no file 'missing.txt'" in said
+    folder.write("bad.csv", b"a,b\n1,2\n")
+    (bad,) = find([f"{url}/bad.csv"])
+    with pytest.raises(DocumentError, match=f"'{url}/bad.csv' has no column 'text'"):
+        list(read(bad))
+    with pytest.raises(JobError, match=f"'{url}/t.csv' has no column 'x'"):
+        find([f"{url}/t.csv"], Reading(columns={"text": "x"}))
 
 
 def test_an_object_given_twice_is_refused(texts: str) -> None:
