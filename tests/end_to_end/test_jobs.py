@@ -112,7 +112,8 @@ def pauses_ms(told: Any) -> list[int]:
 
 class TestScripture:
     @pytest.fixture(scope="class")
-    def done(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    @classmethod
+    def done(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
         with account("openai", tmp_path_factory.mktemp("scripture")) as one:
             yield finish(one, "scripture", VERSES)
 
@@ -146,7 +147,8 @@ class TestScripture:
 
 class TestVocabulary:
     @pytest.fixture(scope="class")
-    def done(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    @classmethod
+    def done(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
         with account("cartesia", tmp_path_factory.mktemp("vocabulary"), "--max-concurrent", "3") as one:
             yield finish(one, "vocabulary", WORDS, "quota.plan=pro")
 
@@ -184,7 +186,8 @@ class TestVocabulary:
 
 class TestDubbing:
     @pytest.fixture(scope="class")
-    def done(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    @classmethod
+    def done(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
         with account("openai", tmp_path_factory.mktemp("dubbing")) as one:
             yield finish(one, "dubbing", DUBBING, *(f"voices.{name}={voice}" for name, voice in OF_DUBBING.items()))
 
@@ -238,7 +241,8 @@ class TestDubbing:
 
 class TestDigest:
     @pytest.fixture(scope="class")
-    def done(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    @classmethod
+    def done(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
         with account("elevenlabs", tmp_path_factory.mktemp("digest"), "--max-concurrent", "5") as one:
             voices = (f"voices.{name}={voice}" for name, voice in OF_DIGEST.items())
             yield finish(one, "digest", DIGEST, "quota.plan=creator", *voices)
@@ -277,7 +281,8 @@ class TestDigest:
 
 class TestReading:
     @pytest.fixture(scope="class")
-    def done(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    @classmethod
+    def done(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
         with account("replicate", tmp_path_factory.mktemp("reading"), "--latency", "0.02") as one:
             yield finish(one, "reading", ESSAY, "quota.plan=standard")
 
@@ -312,7 +317,8 @@ class TestReading:
 
 class TestLanguages:
     @pytest.fixture(scope="class")
-    def documents(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def documents(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = tmp_path_factory.mktemp("languages")
         ended = run_aside(folder, str(BATCH), "-c", "languages", "engine=local")
         assert ended.returncode == 0, ended.stderr

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from cluster_tts import drafting, planning
+from cluster_tts import drafting
 from cluster_tts.checking import probe
 from cluster_tts.clips import Clips, clip_id
 from cluster_tts.documents import find
