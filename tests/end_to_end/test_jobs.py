@@ -113,27 +113,36 @@ def pauses_ms(told: Any) -> list[int]:
 class TestScripture:
     @pytest.fixture(scope="class")
     @classmethod
-    def done(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
-        with account("openai", tmp_path_factory.mktemp("scripture")) as one:
-            yield finish(one, "scripture", VERSES)
+    def verses(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """The first five of each chapter."""
+        table = tmp_path_factory.mktemp("verses") / "chapters.csv"
+        lines = VERSES.read_text(encoding="utf-8").splitlines(keepends=True)
+        table.write_text("".join([*lines[:6], *lines[21:26]]), encoding="utf-8")
+        return table
 
-    def test_every_verse_is_a_file_that_says_it(self, done: Done) -> None:
-        for verse in rows(VERSES):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def done(cls, verses: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+        with account("openai", tmp_path_factory.mktemp("scripture")) as one:
+            yield finish(one, "scripture", verses)
+
+    def test_every_verse_is_a_file_that_says_it(self, done: Done, verses: Path) -> None:
+        for verse in rows(verses):
             assert done.heard(f"{verse['document']}/{verse['item']}.mp3") == [digest_of(verse["text"])], verse["item"]
-        assert len(list(done.documents.glob("*/*"))) == len(rows(VERSES))
+        assert len(list(done.documents.glob("*/*"))) == len(rows(verses)) == 10
 
     @pytest.mark.parametrize("chapter", ["stones-1", "stones-2"])
-    def test_a_chapter_is_its_verses_in_order(self, done: Done, chapter: str) -> None:
-        verses = [row["text"] for row in rows(VERSES) if row["document"] == chapter]
-        assert done.heard(f"{chapter}.mp3") == [digest_of(text) for text in verses]
+    def test_a_chapter_is_its_verses_in_order(self, done: Done, verses: Path, chapter: str) -> None:
+        texts = [row["text"] for row in rows(verses) if row["document"] == chapter]
+        assert done.heard(f"{chapter}.mp3") == [digest_of(text) for text in texts]
 
     @pytest.mark.parametrize("chapter", ["stones-1", "stones-2"])
     def test_verses_are_a_short_pause_apart(self, done: Done, chapter: str) -> None:
-        assert pauses_ms(done.told(chapter)) == [450] * 19
+        assert pauses_ms(done.told(chapter)) == [450] * 4
 
-    def test_a_verse_that_is_added_is_the_only_one_asked_for(self, tmp_path: Path) -> None:
+    def test_a_verse_that_is_added_is_the_only_one_asked_for(self, verses: Path, tmp_path: Path) -> None:
         table = tmp_path / "chapters.csv"
-        shutil.copy(VERSES, table)
+        shutil.copy(verses, table)
         with account("openai", tmp_path / "run") as one:
             finish(one, "scripture", table)
             asked = len(one.log())
@@ -142,14 +151,14 @@ class TestScripture:
             done = finish(one, "scripture", table)
             assert [entry["text"] for entry in one.log()[asked:]] == ["And whoever reads this has already begun."[:40]]
         assert done.heard("stones-2/2-21.mp3") == [digest_of("And whoever reads this has already begun.")]
-        assert len(done.heard("stones-2.mp3")) == 21
+        assert len(done.heard("stones-2.mp3")) == 6
 
 
 class TestVocabulary:
     @pytest.fixture(scope="class")
     @classmethod
     def done(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
-        with account("cartesia", tmp_path_factory.mktemp("vocabulary"), "--max-concurrent", "3") as one:
+        with account("cartesia", tmp_path_factory.mktemp("vocabulary"), "--max-concurrent", "3", "--latency", "0.1") as one:
             yield finish(one, "vocabulary", WORDS, "quota.plan=pro")
 
     def test_every_word_has_three_clips_named_by_it(self, done: Done) -> None:
