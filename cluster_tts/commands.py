@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cluster_tts import documents, keys, saved_job
+from cluster_tts import documents, keys, media, saved_job
 from cluster_tts import storage as places
 from cluster_tts.catalogue import warnings_of
 from cluster_tts.clips import Clips
@@ -32,6 +32,7 @@ from cluster_tts.quota.limits import Limits
 from cluster_tts.record import Record, write_whole
 from cluster_tts.reservations import Reservations, close_dead
 from cluster_tts.spending import purse_of, refuse_budget, refuse_empty
+from cluster_tts.stitching import require_format
 from cluster_tts.workload import Plan, Summary, course_of, summarise
 from cluster_tts.workspace import (
     IN_THE_WAY,
@@ -87,7 +88,7 @@ async def run_job(
             if options.retry_failed and not manifest.exists:
                 raise JobError(f"nothing has failed yet: '{job.out}' holds no run; leave out --retry-failed")
         found = documents.find(sources, Reading.of(job))
-        refuse_voices(job, found)
+        refuse_unready(job, found)
         refuse_budget(job)
         if not _joins_cluster(job):  # whose nodes may hold the key that this machine does not
             keys.require(job.provider)
@@ -157,7 +158,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
 def plan_job(job: Job, sources: Sequence[str], fresh: bool = False) -> Summary:
     """What ``run_job`` would do. Reads everything, writes nothing, asks nobody."""
     found = documents.find(sources, Reading.of(job))
-    refuse_voices(job, found)
+    refuse_unready(job, found)
     out = places.at(job.out)
     manifest = Manifest(out / "manifest")
     with storage(out):
@@ -165,8 +166,12 @@ def plan_job(job: Job, sources: Sequence[str], fresh: bool = False) -> Summary:
         return summarise(manifest.steadily(lambda: make_plan(job, found, manifest, fresh=fresh)), job, purse=purse)
 
 
-def refuse_voices(job: Job, found: Sequence[Document]) -> None:
-    """Raise ``JobError`` for a voice that the provider does not know: now, instead of by a worker later."""
+def refuse_unready(job: Job, found: Sequence[Document]) -> None:
+    """Raise ``JobError`` for a voice that the provider does not know, and for what is needed and not installed: now,
+    instead of when something has been paid."""
+    require_format(job.stitching)
+    if any(document.video for document in found):
+        media.require()
     of_others = {*job.voices.values(), *(document.voice for document in found)}
     for voice in sorted({job.provider.voice or "", *(voice for voice in of_others if voice)}):
         make_provider(replace(job.provider, voice=voice or None))

@@ -1,6 +1,7 @@
 """What a run has to do: documents read and cut, set against the clips and the plan that are there already."""
 
 import hashlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -15,6 +16,8 @@ from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import Job
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, PlannedChunk, PlanReader, PlanWriter
 from cluster_tts.model import PLAIN, Chunk, Document, Role
+from cluster_tts.stitching import BESIDE
+from cluster_tts.storage import Folder
 from cluster_tts.workload import Plan
 
 log = logging.getLogger(__name__)
@@ -215,7 +218,8 @@ def _note_documents(plan: Plan, job: Job, known: Mapping[str, DocumentRow], fres
             plan.stale.append(name)
             continue
         key = _join_key(job, row)
-        if not fresh and old and old.status == "whole" and old.join_key == key and _is_there(old, size):
+        is_current = not fresh and old is not None and old.status == "whole" and old.join_key == key
+        if is_current and old and _is_there(old, size) and (not job.stitching.each_item or _has_items(out, old, size)):
             plan.completion.release(name)
             plan.rows[name] = _as_it_was(row, old)
             continue
@@ -224,6 +228,7 @@ def _note_documents(plan: Plan, job: Job, known: Mapping[str, DocumentRow], fres
         plan.pending.append(name)
         plan.rows[name] = replace(
             row, status="planned", join_key=key, path=None, size_bytes=None, sha256=None, duration_s=None, error=None,
+            video=None,
         )  # fmt: skip
 
 
@@ -231,7 +236,7 @@ def _as_it_was(row: DocumentRow, old: DocumentRow) -> DocumentRow:
     """``row``, which may be new although its chunks are not (a blank was added), with the audio that ``old`` has."""
     return replace(
         row, status="whole", join_key=old.join_key, path=old.path, size_bytes=old.size_bytes,
-        sha256=old.sha256, duration_s=old.duration_s,
+        sha256=old.sha256, duration_s=old.duration_s, video=old.video,
     )  # fmt: skip
 
 
@@ -242,10 +247,20 @@ def _join_key(job: Job, row: DocumentRow) -> str:
 
 
 def _is_there(row: DocumentRow, size: Callable[[str], int | None]) -> bool:
-    """Whether a document's audio stands as it was joined, with its times and subtitles beside it."""
+    """Whether a document's audio stands as it was joined, with its times and subtitles beside it, and its video."""
     if row.path is None or size(row.path) != row.size_bytes:
         return False
-    return all(size(f"documents/{row.document}.{suffix}") is not None for suffix in ("json", "srt"))
+    beside = [f"documents/{row.document}.{suffix}" for suffix in BESIDE]
+    return all(size(name) is not None for name in (*beside, *([row.video] if row.video else [])))
+
+
+def _has_items(out: Folder, row: DocumentRow, size: Callable[[str], int | None]) -> bool:
+    """Whether the files of all items of a document stand, as far as what stands beside it tells."""
+    try:
+        items = json.loads(out.read(f"documents/{row.document}.json"))["items"]
+        return all(size(item["path"]) is not None for item in items)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _video_of(document: Document) -> str | None:

@@ -158,7 +158,9 @@ class TestVocabulary:
     @pytest.fixture(scope="class")
     @classmethod
     def done(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
-        with account("cartesia", tmp_path_factory.mktemp("vocabulary"), "--max-concurrent", "3", "--latency", "0.1") as one:
+        with account(
+            "cartesia", tmp_path_factory.mktemp("vocabulary"), "--max-concurrent", "3", "--latency", "0.1"
+        ) as one:
             yield finish(one, "vocabulary", WORDS, "quota.plan=pro")
 
     def test_every_word_has_three_clips_named_by_it(self, done: Done) -> None:

@@ -30,6 +30,7 @@ from cluster_tts.job import (
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Document, Outcome, Paragraph, Status
 from cluster_tts.planning import make_plan, plan_of_manifest
+from cluster_tts.stitching import BESIDE
 from cluster_tts.storage import LocalFolder
 from cluster_tts.workload import Plan, summarise, time_s
 
@@ -85,7 +86,7 @@ class World:
         for name in plan.pending:
             audio = self.out / "documents" / f"{name}.wav"
             audio.write_bytes(b"audio")
-            for suffix in "json", "srt":
+            for suffix in BESIDE:
                 audio.with_name(f"{name}.{suffix}").write_text("beside it")
             plan.rows[name] = replace(
                 plan.rows[name], status="whole", missing=0, path=f"documents/{name}.wav", size_bytes=5
