@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-unit test-ray check bench bench-quota bench-ancestors chaos twins million soak fuzz clean
+.PHONY: demo test test-unit test-ray check bench bench-jobs bench-quota bench-ancestors chaos twins million soak fuzz clean
 
 demo: $(STAMP)          ## speak the sample documents on Ray with the embedded voice
 	$(BIN)/cluster-tts run samples --out out/demo
@@ -29,6 +29,14 @@ bench: $(STAMP)         ## ratios measured within one run; takes minutes
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/joining.py
 	$(BIN)/python benchmarks/emulator.py
+	$(BIN)/python benchmarks/sound.py
+	$(BIN)/python benchmarks/encoding.py
+
+bench-jobs: $(STAMP)    ## the jobs over their emulators, forty videos, four digests, ten subtitle files, checked from outside
+	$(BIN)/python benchmarks/jobs.py
+	$(BIN)/python benchmarks/videos.py
+	$(BIN)/python benchmarks/digests.py
+	$(BIN)/python benchmarks/dubbing.py
 
 bench-quota: $(STAMP)   ## never refused, never idle, counted at the emulator; 25 minutes
 	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'  # without the peer its rows say so
