@@ -7,6 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from cluster_tts.audio import Samples
 from cluster_tts.media.library import require, understood
 
@@ -80,11 +82,14 @@ def _written(file: "OutputContainer", stream: Any) -> Iterator[Callable[[Samples
 
     def write(samples: Samples) -> None:
         nonlocal position
-        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        if not len(samples):  # FFmpeg has no frames without samples
+            return
+        samples = np.ascontiguousarray(samples, np.int16).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
         # Our own count: without it packets have no time.
         frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
         file.mux(stream.encode(frame))
-        position += len(samples)
+        position += samples.size
 
     yield write
     if not position:

@@ -99,6 +99,8 @@ def _container(video: Path, target: Path) -> tuple[str, Kind]:
 def _sound(source: Video, speech: Path, kind: Kind, settings: MediaSettings, held: ExitStack) -> Sound:
     """What the new track is made of, at a rate that its encoder knows: that of the speech, or of the video's sound."""
     own: Any = source.file.streams.best("audio")
+    if settings.duck_db is not None and own is not None and own.codec_context is None:
+        raise DocumentError(f"'{source.path}' has a sound track that nothing here decodes: set media.duck_db=null")
     wanted = rate_of(speech) if own is None or settings.duck_db is None else own.rate
     rate = min((known for known in RATES[kind] if known >= wanted), default=RATES[kind][-1])
     said = Speech(speech, rate, held)

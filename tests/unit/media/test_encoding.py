@@ -1,6 +1,7 @@
 """Speech as Opus and m4b: as long as it was, where it was, and with chapters."""
 
 import errno
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -64,8 +65,12 @@ def test_what_comes_out_is_what_went_in_and_where_it_was(tmp_path: Path, kind: s
 
 def test_the_size_of_blocks_changes_nothing(tmp_path: Path) -> None:
     samples = speech(TEXT, 24_000)
-    small = decoded(written(tmp_path / "small.opus", "opus", 24_000, samples, 333))
-    assert np.array_equal(small[0], decoded(written(tmp_path / "large.opus", "opus", 24_000, samples, 10**6))[0])
+    with encoder(tmp_path / "small.opus", "opus", 24_000) as write:
+        for start in range(0, len(samples), 333):
+            write(samples[start : start + 333])
+            write(samples[:0])
+    written(tmp_path / "large.opus", "opus", 24_000, samples, 10**6)
+    assert np.array_equal(decoded(tmp_path / "small.opus")[0], decoded(tmp_path / "large.opus")[0])
 
 
 def test_an_audiobook_has_chapters_a_title_and_its_index_in_front(tmp_path: Path) -> None:
@@ -113,6 +118,11 @@ def test_a_full_disk_is_an_os_error_that_names_the_file(tmp_path: Path, kind: st
 def test_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         written(tmp_path / "none" / "speech.opus", "opus", 24_000, np.zeros(100, np.int16))
+
+
+def test_pyav_is_loaded_only_where_it_is_needed() -> None:
+    program = "import sys, cluster_tts.media; sys.exit('av' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_without_pyav_the_run_stops_and_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
