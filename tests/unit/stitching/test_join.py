@@ -323,10 +323,11 @@ def test_memory_does_not_grow_with_the_document(make_piece: MakePiece, tmp_path:
 
     def pieces(chunks: int) -> Iterator[Piece]:
         for index in range(chunks):
-            yield replace(piece, index=index, text=f"{index:>1000}")
+            yield replace(piece, index=index, text=f"{index:>5000}")
 
+    peak_bytes(partial(pieces, 10), tmp_path, gap_ms=1)  # imports and caches
     few, many = (peak_bytes(partial(pieces, chunks), tmp_path, gap_ms=1) for chunks in (50, 700))
-    assert many < few + 350_000  # the texts alone are 0.65 MB more
+    assert many < few + 1_500_000  # the texts alone are 3.2 MB more; cffi has a table that grows at times
 
 
 @pytest.mark.parametrize(
