@@ -3,8 +3,12 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCKER ?= docker
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE ?= cluster-tts:$(VERSION)
 
-.PHONY: demo test test-unit test-ray check bench bench-jobs bench-quota bench-ancestors chaos twins million soak fuzz clean
+.PHONY: demo test test-unit test-ray check bench bench-jobs bench-quota bench-ancestors chaos twins million soak fuzz image \
+	lock clean
 
 demo: $(STAMP)          ## speak the sample documents on Ray with the embedded voice
 	$(BIN)/cluster-tts run samples --out out/demo
@@ -66,6 +70,13 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+image:                  ## what every pod runs; make image IMAGE=registry.example/cluster-tts:0.1.0 names it
+	$(DOCKER) build --file k8s/image/Dockerfile --tag $(IMAGE) --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$(shell git rev-parse HEAD) .
+
+lock:                   ## the versions of the packages in the image, found anew
+	k8s/image/lock.sh $(PYTHON)
 
 clean:                  ## forget the environment and what the demo left
 	rm -rf $(VENV) out

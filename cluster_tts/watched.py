@@ -17,14 +17,14 @@ from cluster_tts.errors import EXIT_CONTINUE
 from cluster_tts.job import Job
 from cluster_tts.live import shown
 
-STOPPING = "stopping: what is in flight may end; a second signal ends at once"
+STOPPING = "stopping: what is in flight may end; a second Ctrl-C ends at once"
 AT_ONCE_S = 0.5  # a last word may take so long
 AT_ONCE = "ended at once; run the same command again to continue"
 Summary = Callable[[str, int], object]
 
 
 def run_watched(job: Job, sources: Sequence[str], options: RunOptions, summary: Summary | None = None) -> Result:
-    """Run with a display, stopping in good order on a first signal and at once on a second one; then ``summary``, if
+    """Run with a display, stopping in good order on a first signal and at once on a later SIGINT; then ``summary``, if
     there is one, is given message and exit code, for machines."""
 
     async def watched() -> Result:
@@ -43,7 +43,8 @@ def run_watched(job: Job, sources: Sequence[str], options: RunOptions, summary: 
 
 @contextmanager
 def heard(first: Callable[[], object], others: Callable[[], object]) -> Iterator[None]:
-    """Signals are heard as long as the block lasts: ``first`` is called for the first one, ``others`` for the next.
+    """Signals are heard as long as the block lasts: ``first`` is called for the first one, ``others`` for a SIGINT after
+    it.
 
     By a thread of its own, for the event loop may be in the middle of a call that storage does not answer.
     """
@@ -55,7 +56,8 @@ def heard(first: Callable[[], object], others: Callable[[], object]) -> Iterator
     def listen() -> None:
         tell = first
         while number := ear.recv(1):
-            if number[0] in before:
+            # Orchestrators send SIGTERM twice, to be sure; who presses Ctrl-C twice is in a hurry.
+            if number[0] in before and (tell is first or number[0] == signal.SIGINT):
                 tell()
                 tell = others
 

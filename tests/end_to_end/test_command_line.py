@@ -347,7 +347,7 @@ def test_a_signal_ends_a_run_in_order_and_the_same_command_continues_it(tmp_path
     running.send_signal(asked_by)
     _, err = running.communicate(timeout=20)
     assert running.returncode == 75, err
-    assert "a second signal ends at once" in err
+    assert "a second Ctrl-C ends at once" in err
     assert "run the same command again to continue" in err
     report = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
     assert (report["status"], report["exit_code"]) == ("interrupted", 75)
@@ -367,7 +367,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     assert running.stderr is not None
     started = time.monotonic()
     running.send_signal(signal.SIGINT)
-    while "a second signal" not in running.stderr.readline():
+    while "a second Ctrl-C" not in running.stderr.readline():
         pass
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=20)
