@@ -28,6 +28,7 @@ ROWS = [
         "timeouts",
         "staffing",
         "forecast",
+        "timeline",
         "prices",
         "completion",
         "claims",
