@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from cluster_tts import keys
+from cluster_tts import keys, logs
 from cluster_tts.catalogue import counted_as, quota_of_class
 from cluster_tts.clips import Clips
 from cluster_tts.errors import JobError
@@ -99,6 +99,7 @@ class Worker:
         self._news.set()
 
     async def _make(self, clip: Clip) -> None:
+        logs.about(document=clip.document, chunk=clip.chunk_index, clip=clip.id)  # this task makes nothing else
         try:
             async for outcome in self._synthesis.make(clip):
                 self._outcomes.append(replace(outcome, worker=self.name, node=self._node))
