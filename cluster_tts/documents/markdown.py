@@ -8,9 +8,9 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from cluster_tts.documents.text import SPEAKABLE, lines, unwrap
+from cluster_tts.documents.text import SPEAKABLE, Block, lines, unwrap
 from cluster_tts.errors import DocumentError
-from cluster_tts.model import Paragraph
+from cluster_tts.model import Paragraph, Role
 
 # Between "---" lines, if it begins like YAML: a scene break at the top of a story must not swallow it up to the next.
 FRONT_MATTER = re.compile(r"---[ \t]*\n(?:(?:#|[\w\"'][^\n:]*:).*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
@@ -22,11 +22,27 @@ SILENT_MARK = re.compile(r"^\[\^[^\]\s]+\]:|\[\^[^\]\s]+\]|^\[[ xX]\]\s", re.MUL
 SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")
 
 
+HARD_BREAK = "\v"  # which ends a line of a dialogue and is a blank elsewhere; no line that was read has one in it
+HEADING = Role(heading=True)
+
+
 def paragraphs(path: Path) -> Iterator[Paragraph]:
     """The paragraphs of the Markdown at ``path``: headings, list items, table rows and quotes are each their own.
 
-    A paragraph of signs is left out unless there are no others. The document is parsed whole, so unlike plain text
-    it is held in memory.
+    A paragraph of signs is left out unless there are no others.
+    """
+    return spoken(blocks(path))
+
+
+def spoken(of_blocks: Sequence[Block]) -> Iterator[Paragraph]:
+    """The paragraphs that ``of_blocks`` are."""
+    for block in [block for block in of_blocks if SPEAKABLE.search(block.text)] or of_blocks:
+        text = unwrap(block.text.replace(HARD_BREAK, " ").split("\n"))
+        yield Paragraph(text, HEADING) if block.heading else Paragraph(text)
+
+
+def blocks(path: Path) -> list[Block]:
+    """The Markdown at ``path``, without its marks. It is parsed whole, so unlike plain text it is held in memory.
 
     Raises:
         DocumentError: like ``lines``, or it is too large to be held.
@@ -37,8 +53,8 @@ def paragraphs(path: Path) -> Iterator[Paragraph]:
         )
     source = "\n".join(lines(path))
     front = FRONT_MATTER.match(source)
-    texts = list(_texts(_parser().parse(source[front.end() :] if front else source)))
-    yield from map(Paragraph, [text for text in texts if SPEAKABLE.search(text)] or texts)
+    skipped = front[0].count("\n") if front else 0
+    return list(_blocks(_parser().parse(source[front.end() :] if front else source), skipped))
 
 
 def _parser() -> MarkdownIt:
@@ -54,18 +70,23 @@ def _skip_silent_mark(state: StateInline, silent: bool) -> bool:
     return mark is not None
 
 
-def _texts(tokens: Sequence[Token]) -> Iterator[str]:
+def _blocks(tokens: Sequence[Token], skipped: int) -> Iterator[Block]:
     row: list[str] | None = None
+    heading = False
+    number = skipped + 1
     for token in tokens:
+        number = skipped + token.map[0] + 1 if token.map else number
         if token.type == "tr_open":
             row = []
         elif token.type == "tr_close":
             if row:
-                yield ", ".join(row) + ("" if row[-1].endswith(SENTENCE_ENDS) else ".")
+                yield Block(", ".join(row) + ("" if row[-1].endswith(SENTENCE_ENDS) else "."), number)
             row = None
-        elif token.type == "inline" and (text := unwrap(_spoken(token.children or []).split("\n"))):
+        elif token.type in ("heading_open", "heading_close"):
+            heading = token.type == "heading_open"
+        elif token.type == "inline" and (text := unwrap((raw := _spoken(token.children or [])).splitlines())):
             if row is None:
-                yield text
+                yield Block(raw, number, heading)
             else:
                 row.append(text)
 
@@ -85,8 +106,8 @@ def _spoken_part(token: Token) -> str:
         case "softbreak":
             return "\n"
         case "hardbreak":
-            return " "
+            return HARD_BREAK
         case "html_inline":
-            return " " if LINE_BREAK_TAG.match(token.content) else ""
+            return HARD_BREAK if LINE_BREAK_TAG.match(token.content) else ""
         case _:
             return ""

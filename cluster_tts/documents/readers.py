@@ -3,16 +3,52 @@
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
-from cluster_tts.documents import markdown, text, urls
-from cluster_tts.errors import DocumentError
+from cluster_tts.documents import dialogue, markdown, subtitles, table, tables, text, urls
+from cluster_tts.documents.reading import USUAL, Reading
+from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.model import Document, Paragraph
 
-READERS: dict[str, Callable[[Path], Iterator[Paragraph]]] = {
-    ".txt": text.paragraphs,
-    ".md": markdown.paragraphs,
-    ".markdown": markdown.paragraphs,
+Reader = Callable[[Path, Document, Reading], Iterator[Paragraph]]
+
+
+def _text(path: Path, document: Document, reading: Reading) -> Iterator[Paragraph]:
+    encoding = text.encoding_of(path)
+    return _in_turns(partial(text.blocks, path, encoding), path, reading) or text.paragraphs(path, encoding)
+
+
+def _markdown(path: Path, document: Document, reading: Reading) -> Iterator[Paragraph]:
+    blocks = markdown.blocks(path)
+    return _in_turns(lambda: blocks, path, reading) or markdown.spoken(blocks)
+
+
+def _script(path: Path, document: Document, reading: Reading) -> Iterator[Paragraph]:
+    return dialogue.turns(partial(text.blocks, path, text.encoding_of(path)), path, reading)
+
+
+def _in_turns(blocks: dialogue.Blocks, path: Path, reading: Reading) -> Iterator[Paragraph] | None:
+    """The turns of what is a dialogue, None of what is none."""
+    if reading.dialogue == "never" or (
+        reading.dialogue == "auto" and not dialogue.is_dialogue(blocks, path, reading.speakers)
+    ):
+        return None
+    return dialogue.turns(blocks, path, reading)
+
+
+def _subtitles(path: Path, document: Document, reading: Reading) -> Iterator[Paragraph]:
+    return subtitles.paragraphs(path, reading)
+
+
+READERS: dict[str, Reader] = {
+    ".txt": _text,
+    ".md": _markdown,
+    ".markdown": _markdown,
+    ".dialogue": _script,
+    ".script": _script,
+    **dict.fromkeys(subtitles.SUFFIXES, _subtitles),
+    **dict.fromkeys(tables.SUFFIXES, table.paragraphs),
 }
 PLAIN = ".txt"  # what a file without a suffix is taken for
 
@@ -22,18 +58,19 @@ def local(document: Document) -> AbstractContextManager[Path]:
     return nullcontext(document.source) if isinstance(document.source, Path) else urls.fetched(document.source)
 
 
-def read(document: Document) -> Iterator[Paragraph]:
+def read(document: Document, reading: Reading = USUAL) -> Iterator[Paragraph]:
     """The paragraphs of ``document`` in reading order, none of them empty, and at least one.
 
     Raises:
         DocumentError: the file cannot be opened or decoded, is of a kind nobody here reads, or has nothing to speak.
             It may come after some paragraphs, if the fault lies further down the file.
+        JobError: ``reading`` does not go with the file: a speaker has no voice, a column is not there.
     """
     source = document.source
     silent = True
     try:
         with local(document) as path:
-            for paragraph in _paragraphs(path, str(source)):
+            for paragraph in _paragraphs(path, document, reading):
                 silent = False
                 yield paragraph
     except OSError as error:
@@ -44,14 +81,15 @@ def read(document: Document) -> Iterator[Paragraph]:
         raise DocumentError(f"'{source}' has nothing to speak in it: add text to it or leave it out")
 
 
-def _paragraphs(path: Path, source: str) -> Iterator[Paragraph]:
-    """What the file's own reader gives; its refusals name ``source``, which the file may be a copy of."""
+def _paragraphs(path: Path, document: Document, reading: Reading) -> Iterator[Paragraph]:
+    """What the file's own reader gives; its refusals name the source, which the file may be a copy of."""
+    source = str(document.source)
     reader = READERS.get(path.suffix.lower() or PLAIN)
     if reader is None:
         raise DocumentError(f"'{source}' cannot be read: give {', '.join(READERS)} or a file without a suffix")
     if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
         raise DocumentError(f"'{source}' is no file that can be read: give a text file")
     try:
-        yield from reader(path)
-    except DocumentError as error:
-        raise DocumentError(str(error).replace(str(path), source)) from None
+        yield from reader(path, document, reading)
+    except (DocumentError, JobError) as error:
+        raise type(error)(str(error).replace(str(path), source)) from None

@@ -4,6 +4,7 @@ import codecs
 import logging
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -38,27 +39,54 @@ SOFT_HYPHEN = "\u00ad"
 log = logging.getLogger(__name__)
 
 
-def paragraphs(path: Path) -> Iterator[Paragraph]:
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Lines without a blank one between them, as one text; ``number`` is that of the first, counted from 1."""
+
+    text: str
+    number: int
+    heading: bool = False
+
+
+def paragraphs(path: Path, encoding: str | None = None) -> Iterator[Paragraph]:
     """The paragraphs of the text at ``path``, holding no more of it than the longest one.
 
     A blank line and a line of signs (``* * *``, ``-----``) end a paragraph; a line too long to have been wrapped is
     one by itself. A text of nothing but signs keeps them, for the voice to refuse.
     """
+    encoding = encoding or encoding_of(path)
     silent = True
-    for block in _blocks(lines(path), path):
+    for block in _wrapped(lines(path, encoding), path):
         silent = False
         yield Paragraph(unwrap(block))
     if silent:
-        yield from (Paragraph(signs) for line in lines(path) if (signs := unwrap([line])))
+        yield from (Paragraph(signs) for line in lines(path, encoding) if (signs := unwrap([line])))
 
 
-def lines(path: Path) -> Iterator[str]:
+def blocks(path: Path, encoding: str) -> Iterator[Block]:
+    """The text at ``path`` from one blank line, or line of signs, to the next, however long its lines are."""
+    block: list[str] = []
+    characters = number = 0
+    for number, line in enumerate(lines(path, encoding), 1):
+        if SPEAKABLE.search(line):
+            block.append(line)
+            characters += len(line)
+            if characters > LONGEST_PARAGRAPH:
+                raise endless(path, "paragraph")
+        elif block:
+            yield Block("\n".join(block), number - len(block))
+            block, characters = [], 0
+    if block:
+        yield Block("\n".join(block), number - len(block) + 1)
+
+
+def lines(path: Path, encoding: str | None = None) -> Iterator[str]:
     """The lines of the file at ``path``, decoded, without invisible characters; a page break is a blank line.
 
     Raises:
         DocumentError: the file is not text, in no encoding that can be told, or has a line without an end.
     """
-    encoding = _encoding(path)
+    encoding = encoding or encoding_of(path)
     try:
         with path.open(encoding=encoding) as file:
             while line := file.readline(LONGEST_PARAGRAPH + 1):
@@ -93,7 +121,7 @@ def _between(left: str, right: str) -> str:
     return "" if hyphenated or unspaced or left.endswith(SOFT_HYPHEN) else " "
 
 
-def _blocks(of_lines: Iterable[str], path: Path) -> Iterator[list[str]]:
+def _wrapped(of_lines: Iterable[str], path: Path) -> Iterator[list[str]]:
     block: list[str] = []
     characters = 0
     for line in of_lines:
@@ -114,7 +142,12 @@ def _blocks(of_lines: Iterable[str], path: Path) -> Iterator[list[str]]:
         yield block
 
 
-def _encoding(path: Path) -> str:
+def encoding_of(path: Path) -> str:
+    """The encoding of the file at ``path``, guessed and said so where it is none of Unicode's.
+
+    Raises:
+        DocumentError: the file is not text, or in no encoding that can be told.
+    """
     with path.open("rb") as file:
         head = file.read(SAMPLE_BYTES)
         for mark, encoding in BYTE_ORDER_MARKS:

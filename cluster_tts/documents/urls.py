@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -23,8 +23,17 @@ class Remote:
     below: PurePosixPath
 
 
-def search(source: str) -> tuple[bool, list[Remote]]:
-    """Whether the URL ``source`` is that of a file; that file, or all below a folder, or what a glob stands for.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a URL leads to: whether it is that of a file, the files, and those that were listed besides."""
+
+    is_file: bool
+    files: list[Remote]
+    others: list[Remote] = field(default_factory=list)
+
+
+def search(source: str) -> Search:
+    """The file at the URL ``source``, or all below a folder, or what a glob stands for.
 
     Hidden entries are left out, and nothing is when none is of a kind that can be read: that is the caller's to judge.
 
@@ -35,18 +44,28 @@ def search(source: str) -> tuple[bool, list[Remote]]:
     parent, _, name = root.rpartition("/")
     try:
         if name and not parent.endswith("/") and storage.at(parent + query).size(name) is not None:
-            return True, [Remote(source, PurePosixPath(parent).name, PurePosixPath(name))]
+            return Search(True, [Remote(source, PurePosixPath(parent).name, PurePosixPath(name))])
         bucket, *parts = root.partition("://")[2].rstrip("/").split("/")
         first = next((index for index, part in enumerate(parts) if WILDCARD.search(part)), len(parts))
         top = "/".join([f"{root.partition('://')[0]}://{bucket}", *parts[:first]])
         pattern = parts[first:] or ["**"]
-        names = [entry.name for entry in storage.at(top + query).files() if _matches(entry.name.split("/"), pattern)]
+        names = [entry.name for entry in storage.at(top + query).files()]
     except OSError as error:
         raise JobError(
             f"'{source}' cannot be read: {error.strerror}; check the URL, the credentials (AWS_ACCESS_KEY_ID) and the "
             "server (AWS_ENDPOINT_URL), then run again"
         ) from None
-    return False, [Remote(f"{top}/{name}{query}", PurePosixPath(top).name, PurePosixPath(name)) for name in names]
+    found = Search(False, [])
+    for name in names:
+        kind = found.files if _matches(name.split("/"), pattern) else found.others
+        kind.append(Remote(f"{top}/{name}{query}", PurePosixPath(top).name, PurePosixPath(name)))
+    return found
+
+
+def beside(url: str, name: str) -> str:
+    """The URL of the file that is called ``name`` in the folder of the file at ``url``."""
+    root, query = _without_query(url)
+    return f"{root.rpartition('/')[0]}/{name}{query}"
 
 
 @contextmanager

@@ -1,0 +1,95 @@
+"""Tables of jobs: each row is a document by itself, read from a file of its own."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+from cluster_tts import storage
+from cluster_tts.documents import tables, urls
+from cluster_tts.documents.columns import Columns, match
+from cluster_tts.documents.names import Found, alike, safe
+from cluster_tts.documents.reading import Reading
+from cluster_tts.documents.tables import Table, values
+from cluster_tts.errors import JobError
+
+Expand = Callable[[Found], list[Found]]
+"""What a file that a row names is: itself, or the documents in it."""
+
+
+def jobs(path: Path, table: Found, reading: Reading, expand: Expand) -> list[Found] | None:
+    """The documents that the rows of ``table``, which is at ``path``, ask for; None if it is no table of jobs.
+
+    What a row names is looked for from the folder that the table is in.
+
+    Raises:
+        JobError: a row names what is not there, or what another row names; two rows have the same name.
+    """
+    read = tables.load(path, table.path)
+    columns = match(read, reading.columns, path)
+    return [each for row in _rows(read, columns, table) for each in expand(row)] if columns.of_jobs else None
+
+
+def refuse_clashes(found: list[Found]) -> None:
+    """Raise ``JobError`` where rows of tables of jobs have one name for two documents, or none for the same one."""
+    rows: dict[str, Found] = {}
+    unnamed: dict[tuple[str, str | None], Found] = {}
+    for each in found:
+        if not each.row:
+            continue
+        if each.name is None:
+            other = unnamed.setdefault((each.real, each.part), each)
+            what = f"'{each.path}' twice: give each a name, in a column 'name'"
+        else:
+            other = rows.setdefault(alike(safe(each.name)), each)
+            what = f"the name '{each.name}' twice: give each its own"
+        if other is not each:
+            raise JobError(f"{other.row} and {each.row} have {what}")
+
+
+def _rows(table: Table, columns: Columns, found: Found) -> Iterator[Found]:
+    names = dict(columns.by_ours)
+    cells = {ours: values(table.columns[theirs]) for ours, theirs in names.items()}
+    for index, row in enumerate(zip(*cells.values(), strict=True), table.first_row):
+        job = {ours: cell.strip() for ours, cell in zip(cells, row, strict=True)}
+        if not any(job.values()):
+            continue
+        where = f"'{found.path}', row {index}"
+        if not job["source"]:
+            raise JobError(f"{where}: the column '{names['source']}' is empty; name a file there")
+        video = job.get("video")
+        yield replace(
+            _file(job["source"], found, where),
+            source=found.source,
+            name=job.get("name") or None,
+            voice=job.get("voice") or None,
+            video=_file(video, found, where).path if video else None,
+            row=where,
+        )
+
+
+def _file(name: str, table: Found, where: str) -> Found:
+    """The file that is called ``name`` in ``table``.
+
+    Raises:
+        JobError: it is not there.
+    """
+    address: Path | str
+    if storage.is_url(name):
+        folder = None if name.startswith("s3://") else storage.at(name)
+        address = folder.path if isinstance(folder, storage.LocalFolder) else name
+    elif isinstance(table.path, Path):
+        address = table.path.parent / Path(name).expanduser()
+    else:
+        address = urls.beside(table.path, name)
+    try:
+        if isinstance(address, Path):
+            if address.is_file():
+                real = address.resolve()
+                return Found(address, "", address.parent.resolve().name, PurePath(address.name), str(real))
+        else:
+            there = urls.search(address)
+            if there.is_file:
+                return Found(address, "", there.files[0].folder, there.files[0].below, address)
+    except (OSError, ValueError, RuntimeError):  # a name too long, with a NUL in it, of a home that nobody has
+        pass
+    raise JobError(f"{where}: there is no file '{name[:200]}'; name it as seen from the folder of the table")

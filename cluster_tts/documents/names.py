@@ -1,0 +1,93 @@
+"""Names of documents and items: one file name on every common file system, and no two alike."""
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+# No control or direction marks, no stray surrogates, none of the reserved characters, no dot or blank at either end.
+UNSAFE = re.compile('[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\\\\/:*?"<>|]|^[.\\s]+|[.\\s]+$')
+LONGEST_NAME_BYTES = 150  # leaves room for suffixes and a temporary name within the usual 255
+DIGEST_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file by path or URL, the source that led to it, the folder its name is counted from, its path below that, and
+    its path without links or its URL.
+
+    ``part`` are the rows of a table that are a document of their own. ``name`` is set where the user chose it, in a row
+    of a table of jobs as ``voice`` and ``video`` are; ``row`` tells which.
+    """
+
+    path: Path | str
+    source: str
+    folder: str
+    below: PurePath
+    real: str
+    part: str | None = None
+    name: str | None = None
+    voice: str | None = None
+    video: Path | str | None = None
+    row: str = ""
+
+    @property
+    def key(self) -> tuple[str, str | None, str]:
+        """Different for every document."""
+        return self.real, self.part, self.row
+
+
+def choose(found: Iterable[Found]) -> dict[tuple[str, str | None, str], str]:
+    """A name for each document by its key: of those it offers, the first that no other wants or has."""
+    offers = {each.key: _offers(each) for each in found}
+    names: dict[tuple[str, str | None, str], str] = {}
+    taken: set[str] = set()
+    while offers:
+        wishes = {key: safe(next(offer)) for key, offer in offers.items()}
+        wanted = Counter(map(alike, wishes.values()))
+        for key, name in wishes.items():
+            if wanted[alike(name)] == 1 and alike(name) not in taken:
+                names[key] = name
+                taken.add(alike(name))
+                del offers[key]
+    return names
+
+
+def _offers(found: Found) -> Iterator[str]:
+    whole = "__".join(found.below.parts)
+    stem = whole.removesuffix(found.below.suffix)
+    if found.name is not None:  # that no two have the same is seen to before
+        yield found.name
+    part = f"__{found.part}" if found.part else ""
+    if part:
+        yield part.removeprefix("__")
+    yield stem + part
+    yield whole + part
+    in_folder = f"{found.folder}__{stem}{part}"
+    yield in_folder
+    digest = _digest("\0".join(filter(None, (found.real, found.part, found.row))))
+    yield f"{in_folder}-{digest[:DIGEST_DIGITS]}"
+    yield f"{in_folder}-{digest}"
+
+
+def safe(name: str) -> str:
+    """``name``, or what is most like it and can be the name of a file anywhere."""
+    name = UNSAFE.sub("_", unicodedata.normalize("NFC", name)) or "_"
+    encoded = name.encode()
+    if len(encoded) <= LONGEST_NAME_BYTES:
+        return name
+    kept = encoded[: LONGEST_NAME_BYTES - DIGEST_DIGITS - 1].decode(errors="ignore")
+    return f"{kept}-{_digest(name)[:DIGEST_DIGITS]}"
+
+
+def alike(name: str) -> str:
+    """Equal for names that some file system takes for one."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()
