@@ -18,6 +18,7 @@ from cluster_tts.documents.reading import Reading
 from cluster_tts.endings import Result, ending, finish
 from cluster_tts.errors import Interrupted, JobError
 from cluster_tts.fencing import Fence
+from cluster_tts.figures import snapshot
 from cluster_tts.job import Job
 from cluster_tts.local import LocalCrew
 from cluster_tts.logs import Style
@@ -130,7 +131,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
     manifest, out = record.manifest, places.at(job.out)
     close_dead(manifest.folder, out / "clips", manifest.damage)
     purse = await asyncio.to_thread(purse_of, job, manifest)
-    pool = _pool(job, purse)
+    pool = _pool(job, purse, manifest.run_id)
     crew: Crew | None = None
     # Ray takes seconds to start. A new OUT has surely something to speak, so reading and cutting go on meanwhile;
     # in one that is not new the plan may well say that nothing is left to do.
@@ -148,6 +149,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
                 record.reservations = Reservations(manifest.folder, manifest.run_id, job)
             if pool is not None and plan.needs_speech and (hiring or not stop.is_set()):
                 await (hiring or pool.hire())
+                pool.publish(lambda: snapshot(record.totals, record.states, record.gauge, record.budget_left))
                 crew = pool
             else:
                 crew = LocalCrew(job, purse=purse)
@@ -180,12 +182,12 @@ def refuse_voices(job: Job, found: Sequence[Document]) -> None:
         make_provider(replace(job.provider, voice=voice or None))
 
 
-def _pool(job: Job, purse: Purse) -> "RayCrew | None":
+def _pool(job: Job, purse: Purse, run: str) -> "RayCrew | None":
     if job.engine != "ray":
         return None
     from cluster_tts.cluster.crew import RayCrew  # planning and the local engine never pay for importing Ray
 
-    return RayCrew(job, purse=purse)
+    return RayCrew(job, purse=purse, run_id=run)
 
 
 def _joins_cluster(job: Job) -> bool:

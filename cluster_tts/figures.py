@@ -50,6 +50,13 @@ FIGURES = (
 
 Values = Mapping[str, Mapping[str, float]]
 """By figure, by label (empty where it has none)."""
+Times = Mapping[str, Sequence[float]]
+Snapshot = tuple[Values, Times]
+
+
+def snapshot(totals: Totals, states: Mapping[str, int], gauge: Gauge, budget_left: float | None) -> Snapshot:
+    """Every figure as it stands; ``states`` counts documents by how they stand."""
+    return read(totals, states, gauge, budget_left), times(totals)
 
 
 def read(totals: Totals, states: Mapping[str, int], gauge: Gauge, budget_left: float | None) -> Values:
@@ -63,10 +70,10 @@ def read(totals: Totals, states: Mapping[str, int], gauge: Gauge, budget_left: f
         "cluster_tts_cost_usd": totals.cost_usd,
         "cluster_tts_audio_seconds": totals.audio_s,
         "cluster_tts_quota_used": gauge.share_used,
-        "cluster_tts_quota_in_use": standing and share_of(standing, standing.limits),
-        "cluster_tts_in_flight": standing and standing.in_flight,
-        "cluster_tts_waiting": standing and standing.waiting,
-        "cluster_tts_degraded": standing and float(standing.degraded_to is not None),
+        "cluster_tts_quota_in_use": share_of(standing, standing.limits) if standing else None,
+        "cluster_tts_in_flight": standing.in_flight if standing else None,
+        "cluster_tts_waiting": standing.waiting if standing else None,
+        "cluster_tts_degraded": float(standing.degraded_to is not None) if standing else None,
         "cluster_tts_budget_left": budget_left,
     }
     return {
@@ -77,7 +84,7 @@ def read(totals: Totals, states: Mapping[str, int], gauge: Gauge, budget_left: f
     }
 
 
-def times(totals: Totals) -> Mapping[str, Sequence[float]]:
+def times(totals: Totals) -> Times:
     """What the histograms count: a value for each request so far, in order."""
     return {
         "cluster_tts_latency_seconds": totals.latency_s,

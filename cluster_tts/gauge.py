@@ -154,6 +154,12 @@ def known(limits: Limits) -> dict[str, float]:
     return {name: value for name, value in asdict(limits).items() if value is not None}
 
 
+def as_settings(learned: Mapping[str, float], when: str) -> str:
+    """What was learned of an account, as a file for ``-c``."""
+    lines = "".join(f"  {name}: {value:.10g}\n" for name, value in sorted(learned.items()))
+    return f"# What a run learned of its account, {when}; use it with -c\nquota:\n{lines}"
+
+
 def in_words(limits: Mapping[str, float]) -> str:
     """Limits, as ``known`` gives them, for people. A burst of a whole window is none."""
     window = f"in {limits.get('window_s', 60):g} s"

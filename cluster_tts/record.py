@@ -14,7 +14,7 @@ from cluster_tts import sealed_json
 from cluster_tts.columns import count_rows
 from cluster_tts.damage import Damage
 from cluster_tts.errors import JobError
-from cluster_tts.gauge import Gauge, budget_left
+from cluster_tts.gauge import Gauge, as_settings, budget_left
 from cluster_tts.job import QuotaSettings
 from cluster_tts.logs import of_attempt
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, PlanReader, last_words
@@ -210,12 +210,6 @@ class Record:
         except (OSError, JobError) as error:  # what ended the run may be a disk that fails: a report is written yet
             log.error("the report cannot say what failed: %s", error)
             return ()
-
-
-def as_settings(learned: Mapping[str, float], when: str) -> str:
-    """What was learned of an account, as a file for ``-c``."""
-    lines = "".join(f"  {name}: {value:.10g}\n" for name, value in sorted(learned.items()))
-    return f"# What a run learned of its account, {when}; use it with -c\nquota:\n{lines}"
 
 
 def read_back(manifest: Manifest) -> tuple[Totals, dict[str, Outcome]]:

@@ -151,12 +151,14 @@ def needs_limiter(job: Job) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Hire:
-    """For whom a worker works, as whom: the run, the worker's name in it, how many clips at once, the run's purse."""
+    """For whom a worker works, as whom: the run, the worker's name in it, how many clips at once, the run's purse, and
+    how its lines are written where it has a log of its own."""
 
     run: str
     name: str
     slots: int
     purse: Purse = field(default_factory=Purse)
+    style: logs.Style = logs.Style()
 
 
 def make_worker(job: Job, hire: Hire, tasks: Tasks, limiter: LimiterPort | None) -> Worker:

@@ -48,6 +48,7 @@ ROWS = [
         "decoding",
         "checking",
         "clips",
+        "landmarks",
         "documents",
         "manifest",
         "stitching",

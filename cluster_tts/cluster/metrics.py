@@ -5,27 +5,42 @@ measured with Ray 2.60, ``ray.shutdown`` sends what is left. Of a histogram only
 up the sum from the middles of the buckets.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable
 from typing import Any
 
 from ray.util import metrics
 
-from cluster_tts.figures import BOUNDS_S, COUNTER, FIGURES, HISTOGRAM, Values
+from cluster_tts.figures import BOUNDS_S, COUNTER, FIGURES, HISTOGRAM, Snapshot
+
+EVERY_S = 2.0  # Ray hands them on every ten
 
 
 class Metrics:
     """The figures of one run, labelled by nothing but the provider and what each is told apart by: Ray adds the driver
     (``WorkerId``), by which runs can be told apart."""
 
-    def __init__(self, provider: str) -> None:
+    def __init__(
+        self, provider: str, figures: Callable[[], Snapshot], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._provider = provider
+        self._figures = figures
+        self._clock = clock
+        self._next = 0.0
         self._metrics: dict[str, Any] = {}
         self._counted: dict[tuple[str, str], float] = {}  # what each counter has been brought to
         self._observed: dict[str, int] = {}
         self._kinds = {figure.name: figure for figure in FIGURES}
 
-    def push(self, values: Values, times: Mapping[str, Sequence[float]]) -> None:
+    def beat(self) -> None:
+        """Push if it is time to."""
+        if self._clock() >= self._next:
+            self._next = self._clock() + EVERY_S
+            self.push()
+
+    def push(self) -> None:
         """Bring every figure to where it stands now."""
+        values, times = self._figures()
         for name, by_label in values.items():
             for label, value in by_label.items():
                 self._set(name, label, value)
