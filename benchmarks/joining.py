@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import mock
@@ -75,7 +76,10 @@ def measure(pieces: list[Piece], folder: Path) -> Iterator[tuple[str, float]]:
     known = {path_of(piece, folder): piece.sound.sha256 for piece in pieces}
     yield "raw copy", timed(lambda: copy(pieces, folder / "copy"))
     (folder / "copy").unlink()
-    with mock.patch("cluster_tts.stitching.digest", lambda path: known.get(path, "")):
+    digests = ("cluster_tts.stitching.reading.digest", "cluster_tts.stitching.join.digest")
+    with ExitStack() as patched:
+        for each in digests:
+            patched.enter_context(mock.patch(each, lambda path: known.get(path, "")))
         yield "joining thread alone", timed(join)
     (folder / "documents/joined.wav").unlink()
     yield "all, with digests", timed(join)

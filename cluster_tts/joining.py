@@ -1,7 +1,9 @@
 """One document's joining as something that can be sent: where its plan stands and what its clips measure."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -9,11 +11,12 @@ from numpy.typing import NDArray
 
 from cluster_tts.clips import Clips
 from cluster_tts.completion import unpack
+from cluster_tts.documents.urls import fetched
 from cluster_tts.errors import Interrupted
-from cluster_tts.job import StitchingSettings
+from cluster_tts.job import MediaSettings, StitchingSettings, TimelineSettings
 from cluster_tts.manifest import PlanLocation
 from cluster_tts.stitching import Files, Joined, Piece, stitch
-from cluster_tts.storage import Folder
+from cluster_tts.storage import Folder, is_url
 
 
 class Standing(Protocol):
@@ -25,7 +28,10 @@ class Standing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JoinOrder:
-    """All that joining one whole document takes. Texts and audio are read where it is carried out."""
+    """All that joining one whole document takes. Texts and audio are read where it is carried out.
+
+    ``video`` is the path or URL of the video that it is the sound of.
+    """
 
     document: str
     plan: PlanLocation
@@ -34,11 +40,16 @@ class JoinOrder:
     clips: Clips
     settings: StitchingSettings
     fence: Standing | None = None
+    timeline: TimelineSettings = field(default_factory=TimelineSettings)
+    media: MediaSettings = field(default_factory=MediaSettings)
+    video: Path | str | None = None
 
     def pieces(self) -> Iterator[Piece]:
         """The document's chunks in reading order, each with its clip."""
         for chunk, row in zip(self.plan, self.sounds, strict=True):
-            yield Piece(chunk.index, chunk.paragraph, chunk.text, chunk.clip_id, unpack(row), chunk.role)
+            yield Piece(
+                chunk.index, chunk.paragraph, chunk.text, chunk.clip_id, unpack(row), chunk.role, chunk.speech.speed
+            )
 
 
 def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Joined:
@@ -46,6 +57,7 @@ def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Jo
 
     Raises:
         DamagedClips: clips are missing or not what the manifest says; nothing was written.
+        DocumentError: its video cannot be read, or takes no sound track; nothing was written.
         Interrupted: another run owns OUT by now, or it was stopped; nothing was written.
     """
 
@@ -56,4 +68,13 @@ def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Jo
             yield piece
 
     may_publish = order.fence.check if order.fence else lambda: None
-    return stitch(order.document, pieces, Files(order.clips, order.out, may_publish), order.settings)
+    with _here(order.video) as video:
+        files = Files(order.clips, order.out, may_publish, video, order.media)
+        return stitch(order.document, pieces, files, order.settings, order.timeline)
+
+
+def _here(video: Path | str | None) -> AbstractContextManager[Path | None]:
+    """The video as a file of this machine, for as long as the block lasts."""
+    if isinstance(video, str) and is_url(video):
+        return fetched(video)
+    return nullcontext(Path(video) if video else None)

@@ -20,6 +20,7 @@ VOICES = ("sine", "square")
 LEAST_SECONDS = 0.1
 FASTEST = 2.0
 LOUDNESS = 0.3  # of full scale
+FADE_S = 0.005  # at either edge, as speech has no other: joining then has no click to take away
 
 
 class Tone(Provider):
@@ -45,7 +46,7 @@ class Tone(Provider):
 
     @classmethod
     def revision(cls, settings: ProviderSettings) -> str:
-        return "tone 1"
+        return "tone 2"
 
     async def speak(self, utterance: Utterance, target: Path) -> Receipt:
         await asyncio.sleep(self._latency_s)
@@ -77,7 +78,12 @@ class Tone(Provider):
         )
         wave = (low + high) / 2
         second = to_int16(LOUDNESS * (np.sign(wave) if self._voice == "square" else wave))
-        return np.resize(second, round(seconds * self._rate))
+        samples = np.resize(second, round(seconds * self._rate))
+        fade = round(FADE_S * self._rate)
+        ramp = np.arange(fade) / fade
+        samples[:fade] = np.rint(samples[:fade] * ramp)
+        samples[-fade:] = np.rint(samples[-fade:] * ramp[::-1])
+        return samples
 
 
 def _fraction(digest: bytes, part: int) -> float:

@@ -5,111 +5,32 @@ import hashlib
 import json
 import resource
 import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from cluster_tts.checking import probe
 from cluster_tts.containers import wav
 from cluster_tts.errors import DamagedClips
 from cluster_tts.job import StitchingSettings
-from cluster_tts.stitching import Files, Joined, Piece, output_rate, resampled_frames, stitch
-from cluster_tts.storage import LocalFolder
-
-RATE = 24_000
-GAP, PARAGRAPH_GAP = 6_000, 14_400  # 250 and 600 ms
-
-MakePiece = Callable[..., Piece]
-
-
-def noise(frames: int, seed: int, channels: int = 1) -> np.ndarray:
-    return np.random.default_rng(seed).integers(-20_000, 20_000, (frames, channels), np.int16)
-
-
-def tone(hertz: float, frames: int, rate: int = RATE) -> np.ndarray:
-    return np.rint(12_000 * np.sin(2 * np.pi * hertz * np.arange(frames) / rate)).astype(np.int16)
-
-
-def loudest_hertz(samples: np.ndarray, rate: int) -> float:
-    return float(np.argmax(np.abs(np.fft.rfft(samples))) * rate / len(samples))
-
-
-@pytest.fixture
-def make_piece(tmp_path: Path) -> MakePiece:
-    def make(
-        index: int,
-        samples: np.ndarray,
-        *,
-        rate: int = RATE,
-        paragraph: int = 0,
-        text: str = "Hello.",
-        kind: str = "wav",
-    ) -> Piece:
-        path = tmp_path / "clips" / f"c{index}.{kind}"
-        path.parent.mkdir(exist_ok=True)
-        sf.write(path, samples, rate, "FLOAT" if samples.dtype == np.float32 else None)
-        CLIPS.paths[f"clip-{index}"] = path
-        return Piece(index, paragraph, text, f"clip-{index}", probe(path))
-
-    return make
-
-
-class Scattered:
-    """Clips that stand anywhere, in any format."""
-
-    is_local = True
-
-    def __init__(self) -> None:
-        self.paths: dict[str, Path] = {}
-
-    def absolute(self) -> "Scattered":
-        return self
-
-    def address(self, clip: str) -> str:
-        return str(self.paths[clip])
-
-    @contextmanager
-    def local(self, clip: str) -> Iterator[Path]:
-        yield self.paths[clip]
-
-
-CLIPS = Scattered()
-
-
-def files(out: Path) -> Files:
-    return Files(cast(Any, CLIPS), LocalFolder(out))
-
-
-@dataclass(frozen=True)
-class Written:
-    """What came of a joining, and where it stands."""
-
-    joined: Joined
-    path: Path
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.joined, name)
-
-
-def join(pieces: list[Piece], out: Path, **settings: object) -> Written:
-    joined = stitch("book", lambda: iter(pieces), files(out), StitchingSettings(**settings))  # type: ignore[arg-type]
-    return Written(joined, out / joined.path)
-
-
-def samples_of(joined: Written) -> np.ndarray:
-    samples, rate = sf.read(joined.path, dtype="int16")
-    assert rate == joined.rate
-    return samples
-
-
-def files_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+from cluster_tts.stitching import Piece, output_rate, resampled_frames, stitch
+from tests.unit.stitching.joined import (
+    CLIPS,
+    GAP,
+    PARAGRAPH_GAP,
+    RATE,
+    MakePiece,
+    files,
+    files_in,
+    join,
+    loudest_hertz,
+    noise,
+    samples_of,
+    tone,
+)  # fmt: skip
 
 
 def test_clips_follow_in_order_sample_by_sample_with_silence_between(make_piece: MakePiece, tmp_path: Path) -> None:
@@ -257,7 +178,7 @@ def test_the_json_says_where_every_chunk_lies(make_piece: MakePiece, tmp_path: P
     common = {"overlap_frames": 0, "gain": 1.0}
     assert json.loads(text) == {
         "document": "book",
-        "schema_version": 1,
+        "schema_version": 2,
         "audio": "book.wav",
         "rate": RATE,
         "frames": 800 + PARAGRAPH_GAP,
@@ -360,7 +281,7 @@ def test_the_audio_comes_last_and_beside_it_are_only_times_and_cues(
 
     monkeypatch.setattr(Path, "replace", remember)
     join([make_piece(0, noise(10, 0))], tmp_path)
-    assert order == ["book.json", "book.srt", "book.wav"]
+    assert order == ["book.json", "book.srt", "book.vtt", "book.wav"]
     assert files_in(tmp_path / "documents") == sorted(order)
 
 

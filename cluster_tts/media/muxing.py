@@ -1,0 +1,189 @@
+"""Speech as a sound track of a copy of a video, whose pictures are copied bit by bit."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cluster_tts.errors import DocumentError
+from cluster_tts.job import MediaSettings
+from cluster_tts.media.encoding import CODECS, RATES, Kind
+from cluster_tts.media.library import require, understood
+from cluster_tts.media.mixing import Ducked, Original, Sound, Speech, activity, rate_of
+from cluster_tts.media.tracks import Video, add_copy, copy_tags, opened, order
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+
+__all__ = ["add_track", "duration_s", "require"]
+
+CONTAINERS: dict[str, tuple[str, Kind]] = {
+    ".mp4": ("mp4", "m4b"),
+    ".m4v": ("mp4", "m4b"),
+    ".mov": ("mov", "m4b"),
+    ".mkv": ("matroska", "m4b"),
+    ".webm": ("webm", "opus"),
+}
+"""By suffix what FFmpeg calls the container, and what a sound track in it is encoded as."""
+
+OPTIONS = {"mp4": {"movflags": "faststart"}, "mov": {"movflags": "faststart"}}
+LAYOUTS = {1: ("mono", 128_000), 2: ("stereo", 192_000)}
+BLOCK_S = 0.25  # so much is encoded at once
+MOST_FRAMES = 65_536
+KEPT_S = 0.1  # speech that outlasts the pictures by more is kept whole
+
+logger = logging.getLogger(__name__)
+
+
+def add_track(video: Path, speech: Path, target: Path, settings: MediaSettings, title: str) -> None:
+    """A copy of ``video`` at ``target`` with ``speech`` as its first and default sound track, named ``title``.
+
+    ``speech`` is a sound file that soundfile reads, and starts with the first picture. Pictures, subtitles, covers,
+    chapters and rotation are copied, and so are the other sound tracks, behind the new one, unless ``settings.track``
+    is "instead". With ``settings.duck_db`` the video's own sound is in the new track too, quieter while somebody
+    speaks; where the sum would clip it is bent (a soft clip). The track is as long as the pictures: silence is
+    added, and speech that outlasts them by more than 0.1 s is kept whole, with a warning. Time codes of MOV are
+    written anew, other data tracks are left out. Memory does not grow with the video.
+
+    Raises:
+        JobError: PyAV is not installed.
+        DocumentError: ``video`` is no video, is cut, or is of a kind that takes no such track.
+        OSError: it cannot be read, ``target`` cannot be written, the disk is full.
+    After an error there is nothing at ``target``.
+    """
+    require()
+    form, kind = _container(video, target)
+    with ExitStack() as held:
+        source = held.enter_context(opened(video))
+        sound = _sound(source, speech, kind, settings, held)
+        with _created(target, form, video) as copy:
+            streams = {each.index: add_copy(copy, each, source) for each in source.pictures}
+            if None in streams.values():
+                raise DocumentError(f"'{video}' has pictures that {target.suffix} cannot hold: convert it to mkv")
+            track = _Track(copy, sound, kind, source.start_s)
+            track.tell(title, settings.language)
+            for each in source.others(sounds=settings.track == "beside"):
+                streams[each.index] = add_copy(copy, each, source)
+            copy_tags(source, copy)
+            _copy(source, {index: stream for index, stream in streams.items() if stream is not None}, copy, track)
+
+
+def duration_s(video: Path) -> float:
+    """How long the pictures of ``video`` last.
+
+    Its last pictures are looked at, for not every container says it.
+
+    Raises:
+        JobError: PyAV is not installed.
+        DocumentError: it is no video that can be read, or is cut.
+        OSError: it cannot be read.
+    """
+    require()
+    with opened(video) as source:
+        source.seek_to_end()
+        ended_s = max((source.end_s(packet) for packet in source.packets([source.picture])), default=source.start_s)
+        source.refuse_cut(ended_s)
+        return float(ended_s - source.start_s)
+
+
+def _container(video: Path, target: Path) -> tuple[str, Kind]:
+    try:
+        return CONTAINERS[target.suffix.lower()]
+    except KeyError:
+        known = ", ".join(CONTAINERS)
+        raise DocumentError(f"'{video}' is none of {known}, which get a sound track here: convert it to mkv") from None
+
+
+def _sound(source: Video, speech: Path, kind: Kind, settings: MediaSettings, held: ExitStack) -> Sound:
+    """What the new track is made of, at a rate that its encoder knows: that of the speech, or of the video's sound."""
+    own: Any = source.file.streams.best("audio")
+    wanted = rate_of(speech) if own is None or settings.duck_db is None else own.rate
+    rate = min((known for known in RATES[kind] if known >= wanted), default=RATES[kind][-1])
+    said = Speech(speech, rate, held)
+    if own is None or settings.duck_db is None:
+        return said
+    original = Original(source, own.index, rate, held)
+    return Ducked(said, activity(speech, rate), original, settings.duck_db)
+
+
+@contextmanager
+def _created(target: Path, form: str, video: Path) -> Iterator["OutputContainer"]:
+    """The file that the copy goes to; it is gone after an error."""
+    import av
+
+    try:
+        with (
+            understood(target, f"cannot be written with what is in '{video}'"),
+            av.open(str(target), "w", format=form, container_options=OPTIONS.get(form, {})) as copy,
+        ):
+            yield copy
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _copy(source: Video, streams: dict[int, Any], copy: "OutputContainer", track: "_Track") -> None:
+    """Every packet of ``streams``, which go by their number in ``source``, and ``track`` between them."""
+    ended_s = source.start_s
+    for packet in order(source.packets([source.file.streams[index] for index in streams])):
+        if packet.stream is source.picture:
+            ended_s = max(ended_s, source.end_s(packet))
+        if packet.dts is not None:
+            track.follow(min(ended_s, packet.dts * packet.time_base))
+        packet.stream = streams[packet.stream.index]
+        copy.mux(packet)
+    source.refuse_cut(ended_s)
+    track.finish(ended_s, source.path)
+
+
+class _Track:
+    """The new sound track, encoded as far as it is asked for. It starts at ``start_s`` of the video's clock."""
+
+    def __init__(self, copy: "OutputContainer", sound: Sound, kind: Kind, start_s: Fraction) -> None:
+        layout, bit_rate = LAYOUTS[sound.channels]
+        self._stream: Any = copy.add_stream(CODECS[kind], rate=sound.rate, layout=layout, bit_rate=bit_rate)
+        self._copy, self._sound, self._layout, self._start_s = copy, sound, layout, start_s
+        self._position = 0
+
+    def tell(self, title: str, language: str | None) -> None:
+        """Put its name and its language where players look for them."""
+        from av.stream import Disposition
+
+        self._stream.disposition = Disposition.default
+        self._stream.metadata.update({"title": title, "handler_name": title} if title else {})
+        self._stream.metadata.update({"language": language} if language else {})
+
+    def follow(self, time_s: Fraction) -> None:
+        """Write what comes before ``time_s`` of the video's clock, once it is worth it."""
+        frames = self._frames(time_s)
+        if frames - self._position >= BLOCK_S * self._sound.rate:
+            self._write(frames)
+
+    def finish(self, ended_s: Fraction, video: Path) -> None:
+        """Write the rest: up to ``ended_s``, the end of the pictures, or that of the speech."""
+        frames = self._frames(ended_s)
+        over_s = (self._sound.frames - frames) / self._sound.rate
+        if over_s > KEPT_S:
+            logger.warning("'%s' is %.2f s shorter than its speech: the new track goes on after it", video, over_s)
+            frames = self._sound.frames
+        elif over_s > 0:
+            logger.warning("'%s' is %.4f s shorter than its speech, which is cut off by as much", video, over_s)
+        self._write(frames)
+        self._copy.mux(self._stream.encode(None))
+
+    def _frames(self, time_s: Fraction) -> int:
+        return round((time_s - self._start_s) * self._sound.rate)
+
+    def _write(self, until: int) -> None:
+        import av
+
+        rate = self._sound.rate
+        while self._position < until:
+            block = self._sound.take(min(MOST_FRAMES, until - self._position))
+            frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="flt", layout=self._layout)
+            frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+            frame.pts = round(self._start_s * rate) + self._position  # our own count: packets would have no time
+            self._copy.mux(self._stream.encode(frame))
+            self._position += len(block)

@@ -1,0 +1,123 @@
+"""Where every piece of a document lies, as arithmetic on what is known of its clips. No audio, no files."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLIP = np.dtype([("frames", "<i8"), ("head", "<i8"), ("tail", "<i8"), ("gain", "<f8")])
+"""A clip at the rate of the document: its length, how much of that is silence at either edge, what to multiply by."""
+
+PLACE = np.dtype(
+    [(name, "<i8") for name in ("start", "end", "skip", "taken", "gap", "overlap", "fade_in", "fade_out")]
+    + [("gain", "<f8")]
+)
+"""Where a piece lies, in frames: from ``start`` to ``end`` stand ``taken`` frames of its clip, all but ``skip`` at its
+beginning; ``gap`` are those of silence after it, ``overlap`` those it has in common with what is before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How much silence stays at the edges of clips, in frames; None: as much as there is."""
+
+    before: int | None = None
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """How a piece begins or ends: over its neighbour by so many frames, or ``touches`` it without silence between."""
+
+    overlap: int = 0
+    touches: bool = False
+
+
+class Layout:
+    """A whole document: ``places`` in reading order, ``frames`` in all.
+
+    ``sequence`` are the numbers of the pieces in the order in which they begin. Pieces that overlap are crossfaded, or
+    with ``times``, where everybody speaks for himself, only mixed.
+    """
+
+    def __init__(self, rate: int, places: NDArray[np.void], frames: int, times: bool = False) -> None:
+        self.rate = rate
+        self.frames = frames
+        self.sequence = np.argsort(places["start"], kind="stable")
+        ordered = places[self.sequence]
+        self._touching = np.zeros(len(places) + 1, np.bool_)  # by when a piece begins: whether it does without a gap
+        self._touching[1:-1] = ordered["gap"][:-1] == 0
+        self._overlaps = np.zeros(len(places) + 1, np.int64)  # the same of how much it is faded into the one before it
+        if not times:
+            self._overlaps[:-1] = ordered["overlap"]
+        self._untils = np.append(ordered["start"][1:], frames)
+        self._turns = np.argsort(self.sequence)  # of each piece, when it begins
+        self.places = places
+
+    @property
+    def is_in_reading_order(self) -> bool:
+        return bool(np.all(self.sequence[1:] > self.sequence[:-1]))
+
+    def until(self, number: int) -> int:
+        """The frame before which those that begin after the piece of this number have nothing to say."""
+        return int(self._untils[self._turns[number]])
+
+    def edges(self, number: int) -> tuple[Edge, Edge]:
+        """How the piece of this number meets what is before it, and what is behind it."""
+        turn = int(self._turns[number])
+        head, tail = (
+            Edge(int(self._overlaps[each]), bool(self._touching[each]) and not self._overlaps[each])
+            for each in (turn, turn + 1)
+        )
+        return head, tail
+
+    def spans(self, firsts: list[int]) -> list[tuple[int, int]]:
+        """From where to where the pieces lie of each run of them; a run ends where the next one begins."""
+        starts = np.minimum.reduceat(self.places["start"], firsts)
+        ends = np.maximum.reduceat(self.places["end"], firsts)
+        return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def trimmed(clips: NDArray[np.void], kept: Kept) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """``clips`` with no more silence at their edges than is ``kept``, and how many frames of each are skipped.
+
+    Of one that is nothing but silence nothing is left, where any is taken away at all.
+    """
+    left = clips.copy()
+    silent = clips["head"] == clips["frames"]
+    if kept.before is not None:
+        left["head"] = np.where(silent, 0, np.minimum(clips["head"], kept.before))
+    if kept.after is not None:
+        left["tail"] = np.minimum(clips["tail"], kept.after)
+    skipped = np.where(silent, 0, clips["head"] - left["head"])
+    left["frames"] -= (clips["head"] - left["head"]) + (clips["tail"] - left["tail"])
+    return left, skipped
+
+
+def in_a_row(
+    clips: NDArray[np.void], gaps: NDArray[np.int64], near: NDArray[np.bool_], crossfade: int = 0
+) -> NDArray[np.void]:
+    """Places of ``clips`` one after the other, ``gaps`` apart.
+
+    With a ``crossfade``, those that are ``near`` the next have no gap before it: the two overlap by so many frames, but
+    only as far as both have silence there.
+    """
+    places = np.zeros(len(clips), PLACE)
+    places["taken"], places["gain"], places["gap"] = clips["frames"], clips["gain"], gaps
+    if crossfade:
+        silence = np.minimum(clips["tail"][:-1], clips["head"][1:])
+        places["overlap"][1:] = np.where(near[:-1], np.minimum(silence, crossfade), 0)
+        places["gap"][:-1][near[:-1]] = 0
+    places["gap"][-1] = 0
+    ends = np.cumsum(clips["frames"] + places["gap"] - places["overlap"]) - places["gap"]
+    places["start"], places["end"] = ends - clips["frames"], ends
+    return places
+
+
+def with_neighbours(places: NDArray[np.void], frames: int) -> NDArray[np.void]:
+    """``places``, in the order in which they begin, with the silence after each, and how much of each lies over what
+    began before it and is still going on."""
+    places = places.copy()
+    ends = np.maximum.accumulate(places["end"])
+    places["gap"] = np.maximum(0, np.append(places["start"][1:], frames) - ends)
+    places["overlap"][1:] = np.clip(ends[:-1] - places["start"][1:], 0, places["end"][1:] - places["start"][1:])
+    return places
