@@ -1,6 +1,7 @@
 """Plain classes as actors. What each decides is decided, and tested, without Ray."""
 
 import asyncio
+import logging
 from typing import Any, cast
 
 import ray
@@ -15,6 +16,8 @@ from cluster_tts.limiter.state_file import state_folder
 from cluster_tts.quota.permits import PROTOCOL, Ask, Claim, Reply
 from cluster_tts.task_queue import TaskQueue
 from cluster_tts.worker import Hire, Worker, make_worker
+
+log = logging.getLogger(__name__)
 
 LIMITER_IDLE_S = 600.0
 ANSWER_S = 60.0  # so long Ray may take to start one
@@ -43,6 +46,7 @@ class _WorkerShell:
         fails this fails in the same words.
         """
         logs.say_on_stderr(hire.style)
+        log.info("begins to work, on as many as %d clips at once", hire.slots)
         port = RemoteLimiter(limiter, node) if limiter is not None else None
         self._worker = make_worker(job, hire, RemoteTasks(queue), port)
         if self._retired:

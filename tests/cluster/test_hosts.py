@@ -48,4 +48,8 @@ def test_a_node_that_does_not_see_out_ends_the_run_before_anything_is_asked_for(
     assert seeing["exit_code"] == 0, seeing
     assert seeing["report"]["totals"]["documents_whole"] == 4
     assert seeing["clips"] == 40
+    lines = [json.loads(line) for text in came["logs"] for line in text.splitlines() if line.startswith("{")]
+    begun = {line["worker"] for line in lines if line["run"] == seeing["report"]["run_id"]}
+    assert set(seeing["workers"]) <= begun, "among the lines of others one run can be read alone"
+    assert {line["run"] for line in lines} == {seeing["report"]["run_id"]}, "the blind one never began"
     assert blind["hidden"] == seeing["hidden"] == [], "landmarks go with their run"
