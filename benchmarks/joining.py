@@ -1,4 +1,5 @@
-"""How fast a long document is joined, against a raw copy of the same bytes, measured in the same run.
+"""How fast a long document is joined, against a raw copy of the same bytes, measured in the same run; and as FLAC and
+Opus against ffmpeg, which only encodes the WAV that was joined.
 
     python benchmarks/joining.py [--clips 2000] [--seconds 10]
 
@@ -7,12 +8,14 @@ Needs twice the size of the clips in the folder for temporary files (TMPDIR) and
 
 import argparse
 import hashlib
+import math
 import shutil
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest import mock
@@ -28,6 +31,7 @@ from cluster_tts.storage import LocalFolder
 
 RATE = 24_000
 ROUNDS = 3
+ENCODED = ("flac", "opus")
 LIMITS = {"joining thread alone": 3.0, "all, with digests": 5.0}  # times the raw copy
 
 
@@ -60,6 +64,11 @@ def run_ffmpeg(pieces: list[Piece], out: Path) -> None:
     subprocess.run(command, check=True)
 
 
+def encode_by_ffmpeg(wav: Path, out: Path) -> None:
+    bitrate = ["-b:a", "48k"] if out.suffix == ".opus" else []
+    subprocess.run(["ffmpeg", "-v", "error", "-y", "-i", str(wav), *bitrate, str(out)], check=True)
+
+
 def timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
@@ -69,9 +78,9 @@ def timed(work: Callable[[], object]) -> float:
 def measure(pieces: list[Piece], folder: Path) -> Iterator[tuple[str, float]]:
     """One round: what was done, and the seconds it took."""
 
-    def join() -> None:
+    def join(suffix: str = "wav") -> None:
         files = Files(Clips(LocalFolder(folder / "clips"), "wav"), LocalFolder(folder))
-        stitch("joined", lambda: iter(pieces), files, StitchingSettings())
+        stitch("joined", lambda: iter(pieces), files, StitchingSettings(format=suffix))
 
     known = {path_of(piece, folder): piece.sound.sha256 for piece in pieces}
     yield "raw copy", timed(lambda: copy(pieces, folder / "copy"))
@@ -83,6 +92,11 @@ def measure(pieces: list[Piece], folder: Path) -> Iterator[tuple[str, float]]:
         yield "joining thread alone", timed(join)
     (folder / "documents/joined.wav").unlink()
     yield "all, with digests", timed(join)
+    for suffix in ENCODED:
+        yield f"all, as {suffix}", timed(partial(join, suffix))
+        if shutil.which("ffmpeg"):
+            target = folder / f"ffmpeg.{suffix}"
+            yield f"ffmpeg, to {suffix}", timed(partial(encode_by_ffmpeg, folder / "documents/joined.wav", target))
     (folder / "documents/joined.wav").unlink()
     if shutil.which("ffmpeg"):
         yield "ffmpeg -c copy", timed(lambda: run_ffmpeg(pieces, folder / "ffmpeg.wav"))
@@ -108,7 +122,9 @@ def main() -> int:
         print(f"{what:<22}{seconds:8.2f} s{ratio:8.2f} x" + (f"   (limit {LIMITS[what]:g})" if what in LIMITS else ""))
     if "ffmpeg -c copy" not in medians:
         print("ffmpeg -c copy        not measured: ffmpeg is not installed")
-    return int(any(medians[what] > limit * medians["raw copy"] for what, limit in LIMITS.items()))
+    slow = any(medians[what] > limit * medians["raw copy"] for what, limit in LIMITS.items())
+    behind = any(medians[f"all, as {each}"] > medians.get(f"ffmpeg, to {each}", math.inf) for each in ENCODED)
+    return int(slow or behind)
 
 
 if __name__ == "__main__":

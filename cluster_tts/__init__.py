@@ -40,7 +40,7 @@ Read the package in the order in which the data goes:
     completion   which documents are whole
     claims, fencing   whose turn it is where two runs share an OUT; leave to write, and who has lost it
     joining      one document's joining as something that can be sent
-    stitching    clips in order to one file a document
+    stitching/   clips in order to one file a document, its items, its video
     report, columns, report_page   the record in numbers, a row or a million at a time; as a page
     gauge        how much of the quota a run used, and what there is to say of it
     reservations, spending   what may have been paid, however a run ends; what a budget leaves

@@ -13,7 +13,7 @@ ATTACK, RELEASE = 5, 30  # steps: before speech the sound goes down, after it co
 LOOK_AHEAD = 20  # steps: the sound stays down in shorter pauses, it would pump between words
 MARGIN = LOOK_AHEAD + RELEASE  # steps before and after a stretch that its gain depends on
 KNEE = 0.8  # of full scale: sums above are bent, those below are left as they are
-CEILING = 0.97  # what no sum reaches; AAC and Opus overshoot a little
+CEILING = 0.89  # what no sum exceeds: 1 dB is left for what AAC and Opus add to peaks
 
 
 def active(samples: Floats, step: int) -> Flags:
@@ -26,14 +26,14 @@ def active(samples: Floats, step: int) -> Flags:
 def depth(speech: Flags) -> Floats:
     """How far the sound is down at each step, from 0 (as it is) to 1 (by all of ``duck_db``).
 
-    It is all the way down from the first step of speech to its last, and on its way in the 50 ms before and the
-    300 ms after.
+    It is all the way down from the step before speech to the step after it, on its way down in the 50 ms before that,
+    and on its way back in the 300 ms after.
     """
     steps = np.arange(len(speech))
     never = len(speech) + MARGIN
     since = steps - np.maximum.accumulate(np.where(speech, steps, -never))
     until = np.minimum.accumulate(np.where(speech, steps, 2 * never)[::-1])[::-1] - steps
-    down = np.maximum(1 - since / RELEASE, 1 - until / ATTACK)
+    down = np.maximum(1 - (since - 1) / RELEASE, 1 - (until - 1) / ATTACK)
     down[since + until <= LOOK_AHEAD] = 1.0
     return np.clip(down, 0, 1).astype(np.float32)
 

@@ -7,6 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from cluster_tts.audio import Samples
 from cluster_tts.media.library import require, understood
 
@@ -45,7 +47,7 @@ def encoder(
     """What writes 16-bit mono samples to ``path``, in blocks of any size; the file is whole after the context.
 
     Opus has 48 kbit/s and decodes to as many samples as were written; m4b has 64 kbit/s of AAC, and ``chapters``,
-    which are only looked at there.
+    which are only looked at there. At least one sample has to be written.
 
     Raises:
         JobError: PyAV is not installed.
@@ -63,7 +65,8 @@ def encoder(
                 stream.metadata.update(_titled(title))  # Ogg knows tags of a stream only
                 yield from _written(file, stream)
             return
-        with av.open(str(path), "w", format="mp4", container_options=M4B) as file:
+        options = {**M4B, "movie_timescale": str(rate)}  # else lengths are rounded to a millisecond
+        with av.open(str(path), "w", format="mp4", container_options=options) as file:
             stream = file.add_stream(CODECS[kind], rate=rate, layout="mono", bit_rate=64_000)
             file.metadata.update({**AUDIOBOOK, **_titled(title)})
             file.set_chapters([_chapter(number, chapter) for number, chapter in enumerate(chapters, 1)])
@@ -74,17 +77,23 @@ def _written(file: "OutputContainer", stream: Any) -> Iterator[Callable[[Samples
     """The function that writes, and once it is done with, the end of ``stream``."""
     import av
 
+    file.start_encoding()  # a folder that is not there shows at once
     position, rate = 0, stream.rate
 
     def write(samples: Samples) -> None:
         nonlocal position
-        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        if not len(samples):  # FFmpeg has no frames without samples
+            return
+        samples = np.ascontiguousarray(samples, np.int16).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
         # Our own count: without it packets have no time.
         frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
         file.mux(stream.encode(frame))
-        position += len(samples)
+        position += samples.size
 
     yield write
+    if not position:
+        raise ValueError("no samples were written: neither container can hold none")
     file.mux(stream.encode(None))
 
 

@@ -15,7 +15,6 @@ import soxr
 
 from cluster_tts.audio import to_mono
 from cluster_tts.decoding import AudioFile
-from cluster_tts.errors import DocumentError
 from cluster_tts.media.ducking import MARGIN, STEP_S, Flags, Floats, active, depth, gain, soft_clip
 from cluster_tts.media.library import understood
 from cluster_tts.media.tracks import Video
@@ -59,7 +58,7 @@ class Speech:
 class Ducked:
     """The video's own sound, ``duck_db`` quieter while somebody speaks, and the speech over it; it never clips.
 
-    Both are heard before anything is written: the speech once for where it speaks, a bit for 10 ms of it.
+    ``activity`` says where somebody speaks: a byte for 10 ms is all that is held of the whole.
     """
 
     def __init__(self, speech: Speech, activity: Flags, original: "Original", duck_db: float) -> None:
@@ -113,8 +112,6 @@ class Original:
                 if other.index != index:
                     other.discard = av.stream.Discard.all  # nothing of it is even read
             stream: Any = file.streams[index]
-            if stream.codec_context is None:
-                raise DocumentError(f"'{path}' {UNREADABLE}: set media.duck_db=null")
             self.channels = min(2, stream.codec_context.layout.nb_channels)
         self._path, self._rate, self._start_s = path, rate, float(source.start_s)
         self._ahead = _Ahead(self._placed(file, stream), self.channels)

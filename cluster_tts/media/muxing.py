@@ -12,7 +12,7 @@ from cluster_tts.job import MediaSettings
 from cluster_tts.media.encoding import CODECS, RATES, Kind
 from cluster_tts.media.library import require, understood
 from cluster_tts.media.mixing import Ducked, Original, Sound, Speech, activity, rate_of
-from cluster_tts.media.tracks import Video, add_copy, copy_tags, opened, order
+from cluster_tts.media.tracks import Video, add_copy, copy_tags, opened, order, tell
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -63,7 +63,7 @@ def add_track(video: Path, speech: Path, target: Path, settings: MediaSettings, 
             if None in streams.values():
                 raise DocumentError(f"'{video}' has pictures that {target.suffix} cannot hold: convert it to mkv")
             track = _Track(copy, sound, kind, source.start_s)
-            track.tell(title, settings.language)
+            track.name(title, settings.language)
             for each in source.others(sounds=settings.track == "beside"):
                 streams[each.index] = add_copy(copy, each, source)
             copy_tags(source, copy)
@@ -99,6 +99,8 @@ def _container(video: Path, target: Path) -> tuple[str, Kind]:
 def _sound(source: Video, speech: Path, kind: Kind, settings: MediaSettings, held: ExitStack) -> Sound:
     """What the new track is made of, at a rate that its encoder knows: that of the speech, or of the video's sound."""
     own: Any = source.file.streams.best("audio")
+    if settings.duck_db is not None and own is not None and own.codec_context is None:
+        raise DocumentError(f"'{source.path}' has a sound track that nothing here decodes: set media.duck_db=null")
     wanted = rate_of(speech) if own is None or settings.duck_db is None else own.rate
     rate = min((known for known in RATES[kind] if known >= wanted), default=RATES[kind][-1])
     said = Speech(speech, rate, held)
@@ -147,13 +149,13 @@ class _Track:
         self._copy, self._sound, self._layout, self._start_s = copy, sound, layout, start_s
         self._position = 0
 
-    def tell(self, title: str, language: str | None) -> None:
+    def name(self, title: str, language: str | None) -> None:
         """Put its name and its language where players look for them."""
         from av.stream import Disposition
 
         self._stream.disposition = Disposition.default
-        self._stream.metadata.update({"title": title, "handler_name": title} if title else {})
-        self._stream.metadata.update({"language": language} if language else {})
+        tags = {"title": title, "handler_name": title} if title else {}
+        tell(self._stream, self._copy, tags | ({"language": language} if language else {}))
 
     def follow(self, time_s: Fraction) -> None:
         """Write what comes before ``time_s`` of the video's clock, once it is worth it."""

@@ -2,8 +2,8 @@
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
 
 UNREADABLE = "is no video that can be read"
+NO_PICTURE = "has no picture in it: give a video"
 OF_THE_FILE = {"major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER"}  # and not of what is in it
 DURATION = "DURATION"  # Matroska's tag of a stream: when it ends
 CLOCK = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
@@ -23,6 +24,13 @@ CUT_S = 1  # a video that ends so much earlier than it says is cut
 USUAL_RATE = Fraction(25)
 # Without these names Apple's players show no HEVC; all others follow from what is in the stream.
 KEPT_NAMES = {"hvc1", "dvh1"}
+
+# FFmpeg writes QuickTime's own list of languages into MOV; these have another name there, others none.
+MOV_LANGUAGES = {
+    "bod": "tib", "cym": "wel", "cze": "ces", "deu": "ger", "ell": "gre", "eus": "baq", "fas": "per", "fre": "fra",
+    "hye": "arm", "isl": "ice", "kat": "geo", "mkd": "mac", "msa": "may", "mya": "bur", "nld": "dut", "rum": "ron",
+    "slo": "slk", "sqi": "alb", "swe": "sve", "zho": "chi",
+}  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
@@ -73,12 +81,16 @@ class Video:
 
     def seek_to_end(self) -> None:
         """Go to the last picture that others do not depend on; where that cannot be found, stay."""
+        import av
+
         if self.file.duration:
-            with understood(self.path, UNREADABLE):
+            with suppress(av.FFmpegError):  # then all of it is read
                 self.file.seek(self.file.duration + max(0, self.file.start_time or 0))
 
     def refuse_cut(self, ended_s: Fraction) -> None:
-        """Raise ``DocumentError`` where pictures that ended at ``ended_s`` should have lasted well longer."""
+        """Raise ``DocumentError`` where pictures that ended at ``ended_s`` are none, or should have lasted longer."""
+        if ended_s <= self.start_s:
+            raise DocumentError(f"'{self.path}' {NO_PICTURE}")
         said_s = None
         if self.picture.duration:
             said_s = self.start_s + self.picture.duration * self.picture.time_base
@@ -107,7 +119,7 @@ def opened(path: Path) -> Iterator[Video]:
     with file:
         pictures = [each for each in file.streams.video if not each.disposition & Disposition.attached_pic]
         if not pictures:
-            raise DocumentError(f"'{path}' has no picture in it: give a video")
+            raise DocumentError(f"'{path}' {NO_PICTURE}")
         yield Video(path, file, pictures)
 
 
@@ -162,14 +174,14 @@ def add_copy(copy: "OutputContainer", stream: Any, source: Video) -> Any:
     """
     from av.stream import Disposition
 
-    if copy.format.name in ("matroska", "webm") and "mimetype" in stream.metadata:
-        return _attach(copy, stream, source)
     try:
+        if "mimetype" in stream.metadata:
+            return _attach(copy, stream, source)
         new: Any = copy.add_stream_from_template(stream, opaque=True)
     except ValueError:  # it says so in PyAV's words
         logger.warning("'%s': its track %d (%s) has no place in the copy", source.path, stream.index + 1, stream.type)
         return None
-    new.metadata.update({name: text for name, text in stream.metadata.items() if name != DURATION})
+    tell(new, copy, {name: text for name, text in stream.metadata.items() if name != DURATION})
     new.disposition = stream.disposition
     if stream.type == "audio":
         new.disposition &= ~Disposition.default
@@ -181,11 +193,18 @@ def add_copy(copy: "OutputContainer", stream: Any, source: Video) -> Any:
     return new
 
 
+def tell(stream: Any, copy: "OutputContainer", tags: Mapping[str, str]) -> None:
+    """Give ``stream`` of ``copy`` its ``tags``, the language by the name that it has there."""
+    stream.metadata.update(tags)
+    if copy.format.name == "mov" and "language" in tags:
+        stream.metadata["language"] = MOV_LANGUAGES.get(tags["language"], tags["language"])
+
+
 def _attach(copy: "OutputContainer", stream: Any, source: Video) -> None:
     import av
 
-    if copy.format.name == "webm":
-        return
+    if copy.format.name != "matroska":
+        raise ValueError("only Matroska has attachments")
     if stream.type == "attachment":
         copy.add_stream_from_template(stream)
         return

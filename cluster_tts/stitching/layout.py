@@ -41,17 +41,11 @@ class Layout:
 
     def __init__(self, rate: int, places: NDArray[np.void], frames: int, times: bool = False) -> None:
         self.rate = rate
+        self.places = places
         self.frames = frames
         self.sequence = np.argsort(places["start"], kind="stable")
-        ordered = places[self.sequence]
-        self._touching = np.zeros(len(places) + 1, np.bool_)  # by when a piece begins: whether it does without a gap
-        self._touching[1:-1] = ordered["gap"][:-1] == 0
-        self._overlaps = np.zeros(len(places) + 1, np.int64)  # the same of how much it is faded into the one before it
-        if not times:
-            self._overlaps[:-1] = ordered["overlap"]
-        self._untils = np.append(ordered["start"][1:], frames)
         self._turns = np.argsort(self.sequence)  # of each piece, when it begins
-        self.places = places
+        self._times = times
 
     @property
     def is_in_reading_order(self) -> bool:
@@ -59,16 +53,24 @@ class Layout:
 
     def until(self, number: int) -> int:
         """The frame before which those that begin after the piece of this number have nothing to say."""
-        return int(self._untils[self._turns[number]])
+        following = self._at(int(self._turns[number]) + 1)
+        return self.frames if following is None else int(following["start"])
 
     def edges(self, number: int) -> tuple[Edge, Edge]:
         """How the piece of this number meets what is before it, and what is behind it."""
-        turn = int(self._turns[number])
-        head, tail = (
-            Edge(int(self._overlaps[each]), bool(self._touching[each]) and not self._overlaps[each])
-            for each in (turn, turn + 1)
-        )
-        return head, tail
+        turn, place = int(self._turns[number]), self.places[number]
+        return self._edge(self._at(turn - 1), place), self._edge(place, self._at(turn + 1))
+
+    def _at(self, turn: int) -> np.void | None:
+        """The place of the piece whose turn it is to begin."""
+        return self.places[self.sequence[turn]] if 0 <= turn < len(self.places) else None
+
+    def _edge(self, before: np.void | None, after: np.void | None) -> Edge:
+        """Between two that begin one after the other; None: there is none."""
+        if before is None or after is None:
+            return Edge()
+        overlap = 0 if self._times else int(after["overlap"])
+        return Edge(overlap, touches=not overlap and int(before["gap"]) == 0)
 
     def spans(self, firsts: list[int]) -> list[tuple[int, int]]:
         """From where to where the pieces lie of each run of them; a run ends where the next one begins."""
@@ -82,6 +84,8 @@ def trimmed(clips: NDArray[np.void], kept: Kept) -> tuple[NDArray[np.void], NDAr
 
     Of one that is nothing but silence nothing is left, where any is taken away at all.
     """
+    if kept == Kept():
+        return clips, np.zeros(len(clips), np.int64)
     left = clips.copy()
     silent = clips["head"] == clips["frames"]
     if kept.before is not None:

@@ -27,7 +27,8 @@ class Mixer:
 
     def add(self, start: int, samples: Samples, until: int) -> None:
         """Mix ``samples`` in from the frame ``start`` on; nothing that is added later begins before ``until``."""
-        if not len(self._held) and start >= self.position and start <= until:
+        self.settle(min(start, until))
+        if not len(self._held) and start <= until:
             self._write_silence(start - self.position)
             alone = min(len(samples), until - start)
             self._write_blocks(samples[:alone])
@@ -37,7 +38,7 @@ class Mixer:
         if (missing := offset + len(samples) - len(self._held)) > 0:
             self._held = np.concatenate([self._held, np.zeros(missing, np.int32)])
         self._held[offset : offset + len(samples)] += samples
-        self.settle(until)
+        self.settle(min(start + len(samples), until))  # of what is held behind it, more of the same piece may follow
 
     def settle(self, until: int) -> None:
         """Write what is held before the frame ``until``; silence behind it is not."""

@@ -74,11 +74,11 @@ def read_order(pieces: Iterator[Piece], rate: int, settings: StitchingSettings) 
             else:
                 headings.append((number, text))
         before = piece
+    gaps.append(0)
+    near.append(False)
     clips = np.zeros(len(frames), CLIP)
     clips["frames"], clips["gain"] = frames, 1.0
-    return Order(
-        rate, clips, np.array([*gaps, 0], np.int64), np.array([*near, False], np.bool_), items, firsts, headings
-    )
+    return Order(rate, clips, np.array(gaps, np.int64), np.array(near, np.bool_), items, firsts, headings)
 
 
 def gap_ms(before: Piece, after: Piece, settings: StitchingSettings) -> int:

@@ -83,7 +83,7 @@ def test_one_edited_sentence_is_one_clip_and_one_join(cluster_tts: ClusterTts, t
     again = cluster_tts("run", "texts", *TONE, SMALL, "--json").json
     assert (again["status"], again["totals"]["spoken"]) == ("whole", 1)
     after = everything_in(tmp_path / "out/documents")
-    assert {name for name in after if after[name] != before[name]} == {"one.wav", "one.json", "one.srt"}
+    assert {name for name in after if after[name] != before[name]} == {"one.wav", "one.json", "one.srt", "one.vtt"}
 
 
 def test_an_edit_that_nobody_hears_changes_nothing(cluster_tts: ClusterTts, tmp_path: Path) -> None:

@@ -76,3 +76,12 @@ async def _timed(voice: Tone, text: str, target: Path) -> float:
     started = time.perf_counter()
     await voice.speak(Utterance(text), target)
     return time.perf_counter() - started
+
+
+@pytest.mark.parametrize("voice", ["sine", "square"])
+@pytest.mark.parametrize("rate", [8_000, 48_000])
+async def test_it_begins_and_ends_in_silence(voice: str, rate: int, speak) -> None:
+    for text in ("x", "Hello.", "x" * 200):
+        samples, _ = sf.read(await speak(tone(voice, rate=rate), text), dtype="int16")
+        assert samples[0] == samples[-1] == 0
+        assert max(abs(int(samples[1])), abs(int(samples[-2]))) < 600

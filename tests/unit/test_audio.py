@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cluster_tts.audio import to_int16, to_mono, trim_edges
+from cluster_tts.audio import Edges, largest_step, scaled, to_int16, to_mono, trim_edges
 
 RATE = 24_000
 
@@ -63,3 +63,31 @@ def test_sound_in_the_last_incomplete_step_is_kept() -> None:
 
 def test_the_loudest_negative_sample_counts_as_loud() -> None:
     assert len(trim_edges(np.array([-32768], np.int16), RATE)) == 1
+
+
+def edges(*blocks: np.ndarray) -> tuple[int, int]:
+    found = Edges(RATE)
+    for block in blocks:
+        found.add(block)
+    return found.head, found.tail
+
+
+@pytest.mark.parametrize("size", [1, 7, 240, 1_000, 100_000])
+def test_silence_at_the_edges_is_the_same_however_a_sound_is_cut_into_blocks(size: int) -> None:
+    sound = np.concatenate([silence(0.123), tone(0.2), silence(0.1), tone(0.2), silence(0.057)])
+    found = edges(*(sound[start : start + size] for start in range(0, len(sound), size)))
+    assert found == (round(0.12 * RATE), len(sound) - round(0.63 * RATE))
+
+
+def test_of_nothing_but_silence_all_is_head() -> None:
+    assert edges(silence(0.5), silence(0.5)) == (RATE, 0)
+    assert edges() == (0, 0)
+
+
+def test_what_is_scaled_is_rounded_and_clipped() -> None:
+    assert scaled(np.array([3, -3, 30_000, -30_000], np.int16), 1.5).tolist() == [4, -4, 32_767, -32_768]
+
+
+def test_the_largest_step_is_over_the_whole_range() -> None:
+    assert largest_step(np.array([5, -32_768, 32_767], np.int16)) == 65_535
+    assert largest_step(np.array([5], np.int16)) == 0

@@ -1,5 +1,6 @@
 """A joining that is told to stop does so at the next clip, and leaves nothing."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from cluster_tts.checking import probe
 from cluster_tts.clips import Clips
 from cluster_tts.completion import SOUND_DTYPE
 from cluster_tts.errors import Interrupted
-from cluster_tts.job import StitchingSettings
+from cluster_tts.job import StitchingSettings, TimelineSettings
 from cluster_tts.joining import JoinOrder, join
 from cluster_tts.manifest import Manifest
-from cluster_tts.model import Chunk
+from cluster_tts.model import Chunk, Role, Slot, Speech
 from cluster_tts.storage import LocalFolder
+from tests.unit.media.videos import Recipe, make
 
 NAMES = [f"{n:032x}" for n in range(5)]
 
@@ -57,3 +59,31 @@ def test_one_that_may_not_publish_leaves_nothing(order: JoinOrder, tmp_path: Pat
     with pytest.raises(Interrupted, match="taken over"):
         join(replace(order, fence=Lost()))
     assert not list((tmp_path / "documents").iterdir())
+
+
+def test_pieces_know_what_their_chunks_are_and_how_fast_they_were_asked_for(order: JoinOrder, tmp_path: Path) -> None:
+    role, speech = Role(cues=(Slot(1.0, 2.0),), speaker="A"), Speech(speed=1.15)
+    writer = Manifest(LocalFolder(tmp_path / "other"), "run").plan_writer()
+    writer.write([(Chunk("d", n, 0, f"Text {n}.", role, speech), name) for n, name in enumerate(NAMES)], 0)
+    pieces = list(replace(order, plan=writer.close()["d"]).pieces())
+    assert [(piece.role, piece.speed) for piece in pieces] == [(role, 1.15)] * len(NAMES)
+
+
+def test_times_are_followed_unless_the_job_says_otherwise(order: JoinOrder, tmp_path: Path) -> None:
+    role = Role(cues=(Slot(1.0, 2.0),))
+    writer = Manifest(LocalFolder(tmp_path / "other"), "run").plan_writer()
+    writer.write([(Chunk("d", n, 0, f"Text {n}.", role), name) for n, name in enumerate(NAMES)], 0)
+    timed = replace(order, plan=writer.close()["d"])
+    join(timed)
+    assert "timeline" in json.loads((tmp_path / "documents/d.json").read_text())
+    join(replace(timed, timeline=TimelineSettings(fit="none")))
+    assert "timeline" not in json.loads((tmp_path / "documents/d.json").read_text())
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_video_becomes_one_with_speech(order: JoinOrder, tmp_path: Path, as_text: bool) -> None:
+    pytest.importorskip("av", reason="PyAV is not installed")
+    film = make(tmp_path / "film.mp4", Recipe(seconds=1))
+    joined = join(replace(order, video=str(film) if as_text else film))
+    assert joined.video == "documents/d.mp4"
+    assert (tmp_path / joined.video).is_file()

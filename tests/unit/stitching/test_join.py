@@ -5,9 +5,12 @@ import hashlib
 import json
 import resource
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ import soundfile as sf
 from cluster_tts.containers import wav
 from cluster_tts.errors import DamagedClips
 from cluster_tts.job import StitchingSettings
+from cluster_tts.model import Role, Slot
 from cluster_tts.stitching import Piece, output_rate, resampled_frames, stitch
 from tests.unit.stitching.joined import (
     CLIPS,
@@ -234,11 +238,21 @@ def test_damage_leaves_the_document_of_an_earlier_run_alone(suffix: str, make_pi
     assert {path: path.read_bytes() for path in (tmp_path / "documents").iterdir()} == before
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        "wav",
+        "flac",
+        "mp3",
+        "ogg",
+        "opus",
+        pytest.param("m4b", marks=pytest.mark.skipif(not find_spec("av"), reason="PyAV is not installed")),
+    ],
+)
 def test_a_disk_that_takes_no_more_is_an_os_error_and_nothing_is_left(
     suffix: str, make_piece: MakePiece, tmp_path: Path
 ) -> None:
-    piece = make_piece(0, noise(200_000, 0))
+    piece = make_piece(0, noise(900_000, 0))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
@@ -293,22 +307,53 @@ def test_pieces_that_change_between_passes_are_refused(make_piece: MakePiece, tm
     assert files_in(tmp_path / "documents") == []
 
 
+def peak_bytes(pieces: Callable[[], Iterator[Piece]], out: Path, **settings: object) -> int:
+    """The most that joining held at once."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        stitch("book", pieces, files(out), StitchingSettings(**settings))  # type: ignore[arg-type]
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def test_memory_does_not_grow_with_the_document(make_piece: MakePiece, tmp_path: Path) -> None:
     piece = make_piece(0, noise(50, 0))
 
-    def peak_bytes(chunks: int) -> int:
-        def pieces() -> Iterator[Piece]:
-            for index in range(chunks):
-                yield replace(piece, index=index, text=f"{index:>1000}")
+    def pieces(chunks: int) -> Iterator[Piece]:
+        for index in range(chunks):
+            yield replace(piece, index=index, text=f"{index:>1000}")
 
-        gc.collect()
-        tracemalloc.start()
-        try:
-            joined = stitch("book", pieces, files(tmp_path), StitchingSettings(gap_ms=1))
-            assert joined.chunks == chunks
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+    few, many = (peak_bytes(partial(pieces, chunks), tmp_path, gap_ms=1) for chunks in (50, 700))
+    assert many < few + 350_000  # the texts alone are 0.65 MB more
 
-    peak_bytes(10)  # imports and caches
-    assert peak_bytes(700) < peak_bytes(100) + 200_000  # the texts alone are 0.6 MB more
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"crossfade_ms": 50}, {"loudness_lufs": -19.0, "trim_silence": True}, {"each_item": True}, {"format": "ogg"}],
+    ids=str,
+)
+def test_memory_does_not_grow_with_the_audio(settings: dict[str, Any], make_piece: MakePiece, tmp_path: Path) -> None:
+    piece = make_piece(0, tone(440, 30 * 8_000, 8_000), rate=8_000, kind="flac")
+
+    def pieces(chunks: int) -> Iterator[Piece]:
+        for index in range(chunks):
+            yield replace(piece, index=index, paragraph=index // 10)
+
+    peak_bytes(partial(pieces, 1), tmp_path, **settings)  # imports and caches
+    few, many = (peak_bytes(partial(pieces, chunks), tmp_path, **settings) for chunks in (2, 12))
+    assert many < few + 1_000_000  # the audio is 4.8 MB more
+
+
+def test_on_a_timeline_no_more_is_held_than_what_is_heard_at_once(make_piece: MakePiece, tmp_path: Path) -> None:
+    piece = make_piece(0, tone(440, 60 * 8_000, 8_000), rate=8_000, kind="flac")
+
+    def pieces(chunks: int) -> Iterator[Piece]:
+        for index in range(chunks):
+            cue = Slot(300.0 * index, 300.0 * index + 50)  # silence of minutes between them
+            yield replace(piece, index=index, paragraph=index, role=Role(cues=(cue,)))
+
+    peak_bytes(partial(pieces, 1), tmp_path)
+    few, many = (peak_bytes(partial(pieces, chunks), tmp_path) for chunks in (2, 12))
+    assert many < few + 1_000_000  # it would be 48 MB more
