@@ -58,7 +58,7 @@ def sweep(job: Job, clips: bool = True) -> None:
 
 def clear_document(out: Folder, name: str) -> None:
     """Remove a document's audio, in every format, and what tells of it."""
-    for suffix in (*DOCUMENT_FORMATS, "json", "srt"):
+    for suffix in (*DOCUMENT_FORMATS, "json", "srt", "vtt"):
         out.remove(f"documents/{name}.{suffix}")
 
 
