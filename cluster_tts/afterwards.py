@@ -16,11 +16,13 @@ from cluster_tts.errors import EXIT_CONTINUE, DamagedClips, Interrupted, JobErro
 from cluster_tts.fencing import Fence, at_work
 from cluster_tts.job import Job
 from cluster_tts.joining import join
+from cluster_tts.logs import Style
 from cluster_tts.manifest import DocumentRow, Manifest
 from cluster_tts.planning import plan_of_manifest
 from cluster_tts.record import Listing, Record, failures, line, read_back, read_report, still_missing, write_report
 from cluster_tts.report import MOST_FAILURES, Report
 from cluster_tts.storage import Folder
+from cluster_tts.submitted import refuse_relative, submission
 from cluster_tts.workload import Plan
 from cluster_tts.workspace import log_file, run_id, storage
 
@@ -44,6 +46,7 @@ def stitch_out(
         JobError: ``where`` holds no run, or the settings are wrong.
         Interrupted: another run has taken over.
     """
+    refuse_relative("OUT", where)
     job, out = saved_job.load(where, settings, files), places.at(where)
     manifest = Manifest(out / "manifest", run_id())
     fence = Fence(out, manifest.run_id, manifest.newest_term)
@@ -80,9 +83,10 @@ def _stitch(
 ) -> tuple[Result, list[str]]:
     """How it ended, and the documents that keep their audio of ``before`` because clips of theirs are gone."""
     kept: list[str] = []
-    record.rows, record.listing = plan.rows, Clips.of(job).listing
+    record.rows, record.listing, record.submitted = plan.rows, Clips.of(job).listing, submission()
     badge = record.fence and record.fence.badge
-    with storage(out), log_file(out, verbose=False) as record.spool:
+    style = Style(job.logging.format, record.manifest.run_id)
+    with storage(out), log_file(out, verbose=False, style=style) as record.spool:
         for name in plan.pending:
             row, missing, error = plan.rows[name], plan.completion.missing(name), None
             if not missing:
@@ -110,6 +114,7 @@ def report_out(where: str) -> Report:
     Raises:
         JobError: ``where`` holds no run, or a run is at work on it.
     """
+    refuse_relative("OUT", where)
     report, out = status_of(where), places.at(where)
     with storage(out):
         if at_work(out):
@@ -156,6 +161,7 @@ def _report_of(out: Folder, manifest: Manifest) -> Report:
         failures=tuple(islice(missing, MOST_FAILURES)),
         missing=last.get("missing"),
         quota=last.get("quota"),
+        job=last.get("job"),
     )
 
 

@@ -18,8 +18,10 @@ from cluster_tts.documents.reading import Reading
 from cluster_tts.endings import Result, ending, finish
 from cluster_tts.errors import Interrupted, JobError
 from cluster_tts.fencing import Fence
+from cluster_tts.figures import snapshot
 from cluster_tts.job import Job
 from cluster_tts.local import LocalCrew
+from cluster_tts.logs import Style
 from cluster_tts.manifest import Manifest
 from cluster_tts.missing import missing_told
 from cluster_tts.model import Document, Purse
@@ -33,6 +35,7 @@ from cluster_tts.record import Record, write_whole
 from cluster_tts.reservations import Reservations, close_dead
 from cluster_tts.spending import purse_of, refuse_budget, refuse_empty
 from cluster_tts.stitching import require_format
+from cluster_tts.submitted import refuse_relative, submission
 from cluster_tts.workload import Plan, Summary, course_of, summarise
 from cluster_tts.workspace import (
     IN_THE_WAY,
@@ -78,11 +81,14 @@ async def run_job(
         Interrupted: storage failed, or another run has taken over; the same call continues. (A run that ``stop``
             ended returns a result with 75.)
     """
+    refuse_relative("--out", job.out)
+    refuse_relative("clips.dir", job.clips.dir)
     out = places.at(job.out)
     # Where plans stand is told to joiners, which may have been started elsewhere.
     manifest = Manifest((out.absolute() if job.engine == "ray" else out) / "manifest", run_id(), mends=True)
     fence = Fence(out, manifest.run_id, manifest.newest_term)
     record = Record(out, manifest, fence=fence)
+    record.submitted = submission()
     try:
         with storage(out):
             if options.retry_failed and not manifest.exists:
@@ -96,11 +102,14 @@ async def run_job(
         with storage(out):
             await fence.take(stop, options.tell, partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set))
             manifest.term = fence.term
-        with storage(out), log_file(out, options.verbose, fence) as record.spool, resumable(out, IN_THE_WAY):
+        style = Style(job.logging.format, manifest.run_id)
+        with storage(out), log_file(out, options.verbose, fence, style) as record.spool, resumable(out, IN_THE_WAY):
             await asyncio.to_thread(sweep, job)
             for warning in warnings_of(job, datetime.now(UTC).date()):
                 log.warning("%s", warning)
             log.info("run %s: %d documents, %s, engine %s", manifest.run_id, len(found), job.provider.name, job.engine)
+            if record.submitted:
+                log.info("submitted as %(submission_id)s, runs on %(node)s, Ray %(ray_version)s", record.submitted)
             record.flush("running", None)
             plan = await _run(absolute(job) if job.engine == "ray" else job, found, record, stop, options)
             await asyncio.to_thread(sweep, job, clips=bool(record.totals.errors["worker_died"]))
@@ -123,7 +132,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
     manifest, out = record.manifest, places.at(job.out)
     close_dead(manifest.folder, out / "clips", manifest.damage)
     purse = await asyncio.to_thread(purse_of, job, manifest)
-    pool = _pool(job, purse)
+    pool = _pool(job, purse, manifest.run_id)
     crew: Crew | None = None
     # Ray takes seconds to start. A new OUT has surely something to speak, so reading and cutting go on meanwhile;
     # in one that is not new the plan may well say that nothing is left to do.
@@ -131,7 +140,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
     try:
         plan = await asyncio.to_thread(_record_plan, job, _unless(stop, found), record, options)
         record.rows, record.locations, record.listing = plan.rows, plan.locations, Clips.of(job).listing
-        record.purse, record.gauge.named = purse, Limits.of(job.quota)
+        record.purse, record.quota, record.gauge.named = purse, job.quota, Limits.of(job.quota)
         if not options.retry_failed:  # of what failed before it is not known how much is left of it
             record.gauge.course = await asyncio.to_thread(course_of, plan, job)
         with resumable(out), missing_told(job, plan, record):
@@ -141,6 +150,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
                 record.reservations = Reservations(manifest.folder, manifest.run_id, job)
             if pool is not None and plan.needs_speech and (hiring or not stop.is_set()):
                 await (hiring or pool.hire())
+                pool.publish(lambda: snapshot(record.totals, record.states, record.gauge, record.budget_left))
                 crew = pool
             else:
                 crew = LocalCrew(job, purse=purse)
@@ -177,12 +187,12 @@ def refuse_unready(job: Job, found: Sequence[Document]) -> None:
         make_provider(replace(job.provider, voice=voice or None))
 
 
-def _pool(job: Job, purse: Purse) -> "RayCrew | None":
+def _pool(job: Job, purse: Purse, run: str) -> "RayCrew | None":
     if job.engine != "ray":
         return None
     from cluster_tts.cluster.crew import RayCrew  # planning and the local engine never pay for importing Ray
 
-    return RayCrew(job, purse=purse)
+    return RayCrew(job, purse=purse, run_id=run)
 
 
 def _joins_cluster(job: Job) -> bool:

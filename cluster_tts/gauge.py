@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from cluster_tts.job import QuotaSettings
+from cluster_tts.model import Purse
 from cluster_tts.quota.limits import Limits, Standing
-from cluster_tts.report import percent
+from cluster_tts.report import Totals, percent
 
 MOST_NOTES = 100
 WORTH_TELLING = 0.02  # of difference between what was used of the limits in force and of those the job names
@@ -100,6 +102,9 @@ class Gauge:
             "learned": dict(standing.learned) if standing else {},
             "degraded_to": standing and standing.degraded_to,
             "parties": standing and standing.parties,
+            "in_use": _rounded(share_of(standing, standing.limits), 4) if standing else None,
+            "in_flight": standing and standing.in_flight,
+            "waiting": standing and standing.waiting,
             "granted": standing and standing.granted,
             "refused": standing and standing.refused,
             "share_used": _rounded(self.share_used, 4),
@@ -149,6 +154,12 @@ def known(limits: Limits) -> dict[str, float]:
     return {name: value for name, value in asdict(limits).items() if value is not None}
 
 
+def as_settings(learned: Mapping[str, float], when: str) -> str:
+    """What was learned of an account, as a file for ``-c``."""
+    lines = "".join(f"  {name}: {value:.10g}\n" for name, value in sorted(learned.items()))
+    return f"# What a run learned of its account, {when}; use it with -c\nquota:\n{lines}"
+
+
 def in_words(limits: Mapping[str, float]) -> str:
     """Limits, as ``known`` gives them, for people. A burst of a whole window is none."""
     window = f"in {limits.get('window_s', 60):g} s"
@@ -187,6 +198,20 @@ def low_line(left: float, budget: float, needed: float, amount: Any) -> str | No
         return None
     will_do = "enough for the rest" if left >= needed else f"the rest takes about {amount(needed)}"
     return f"the budget runs low: {amount(max(0.0, left))} of {amount(budget)} left, {will_do}"
+
+
+def budget_left(purse: Purse, totals: Totals, quota: QuotaSettings) -> float | None:
+    """The share of a budget that is left, of two the smaller; None where there is none. ``purse`` is what was left of
+    it when the run began, ``totals`` what the run has spent since."""
+    shares = [
+        max(0.0, (left - spent) / budget)
+        for left, spent, budget in (
+            (purse.usd, totals.cost_usd, quota.budget_usd),
+            (purse.characters, totals.billed_characters, quota.budget_characters),
+        )
+        if left is not None and budget
+    ]
+    return round(min(shares), 4) if shares else None
 
 
 def _so_far(limit: float | None, burst: float | None, limits: Limits, elapsed_s: float) -> float | None:

@@ -13,6 +13,7 @@ VIDEOS = ("auto", "none")
 TRACKS = ("beside", "instead")
 HEADERLESS = ("raw", "pcm", "ulaw", "alaw")
 UNITS = ("codepoint", "utf16", "byte")
+LOG_FORMATS = ("text", "json")
 COUNTED_BY = ("account", "group", "model")
 
 
@@ -193,6 +194,11 @@ class WorkersSettings:
 
 
 @dataclass(frozen=True)
+class LoggingSettings:
+    format: str = "text"
+
+
+@dataclass(frozen=True)
 class Job:
     """Everything that decides what a run does; ``conf/default.yaml`` says what each setting means."""
 
@@ -211,6 +217,7 @@ class Job:
     clips: ClipsSettings = field(default_factory=ClipsSettings)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     workers: WorkersSettings = field(default_factory=WorkersSettings)
+    logging: LoggingSettings = field(default_factory=LoggingSettings)
     catalogue: CatalogueSettings = field(default_factory=CatalogueSettings)
 
     @property

@@ -204,11 +204,12 @@ class Run:
             self._open.discard(name)
             self._plan.completion.release(name)
             self._record.document(as_whole(self._plan.rows[name], joined))
-            log.info("%s is whole: %d chunks, %.1f s", name, joined.chunks, joined.seconds)
+            about = {"document": name, "status": "whole"}
+            log.info("%s is whole: %d chunks, %.1f s", name, joined.chunks, joined.seconds, extra=about)
 
     def _mend(self, name: str, damage: DamagedClips) -> None:
         """Have damaged clips spoken again, and no more than those."""
-        log.warning("%s", damage)
+        log.warning("%s", damage, extra={"document": name})
         for clip_id in damage.clip_ids:
             if not self._is_sound(clip_id):  # another document may have had it made again meanwhile
                 self._clips.remove(clip_id)
@@ -239,7 +240,8 @@ class Run:
             self._record.document(replace(self._plan.rows[name], missing=missing))
             return
         self._record.document(as_incomplete(self._plan.rows[name], missing, error))
-        log.error("%s stays incomplete: %s", name, error or f"{missing} of its clips are missing")
+        reason, about = error or f"{missing} of its clips are missing", {"document": name, "status": "incomplete"}
+        log.error("%s stays incomplete: %s", name, reason, extra=about)
 
     def _progress(self, in_flight: int) -> Progress:
         states, totals = self._record.states, self._record.totals

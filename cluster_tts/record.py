@@ -14,7 +14,9 @@ from cluster_tts import sealed_json
 from cluster_tts.columns import count_rows
 from cluster_tts.damage import Damage
 from cluster_tts.errors import JobError
-from cluster_tts.gauge import Gauge
+from cluster_tts.gauge import Gauge, as_settings, budget_left
+from cluster_tts.job import QuotaSettings
+from cluster_tts.logs import of_attempt
 from cluster_tts.manifest import DocumentRow, Manifest, PlanLocation, PlanReader, last_words
 from cluster_tts.model import Clip, Outcome, Purse
 from cluster_tts.report import (
@@ -73,7 +75,9 @@ class Record:
     ) -> None:
         self.totals = Totals()
         self.gauge = Gauge()
+        self.quota = QuotaSettings()
         self.purse = Purse()  # what was left of the job's budgets when the run began
+        self.submitted: Mapping[str, str] | None = None  # as what job of a cluster the run was submitted
         self.rows = {}
         self.flushed = False
         self.failed: dict[str, Outcome] = {}  # by clip id: those that were given up
@@ -100,6 +104,11 @@ class Record:
         self._rows = rows
         self.states = Counter(row.status for row in rows.values())
 
+    @property
+    def budget_left(self) -> float | None:
+        """The share of the job's budget that is left; None where it has none."""
+        return budget_left(self.purse, self.totals, self.quota)
+
     def add(self, outcome: Outcome) -> None:
         """Note one attempt."""
         self.manifest.add([outcome])
@@ -117,6 +126,7 @@ class Record:
             outcome.attempt,
             outcome.status,
             f", {outcome.error_kind}: {outcome.error_message}" if outcome.error_kind else "",
+            extra=of_attempt(outcome),
         )
 
     def hand_out(self, clips: Sequence[Clip]) -> None:
@@ -172,11 +182,12 @@ class Record:
             started_at=_iso(self._started),
             heartbeat=_iso(now),
             message=message,
-            totals=self.totals.as_dict(now - self._started),
+            totals={**self.totals.as_dict(now - self._started), "budget_left": self.budget_left},
             documents=tuple(line(row, self.totals.by_document.get(row.document)) for row in self.rows.values()),
             quota=self.gauge.as_dict(),
             failures=() if exit_code is None else self._failures(),
             missing=self.missing,
+            job=self.submitted,
         )
         write_report(self._out, report)
         if exit_code is not None and (learned := (report.quota or {}).get("learned")):
@@ -199,12 +210,6 @@ class Record:
         except (OSError, JobError) as error:  # what ended the run may be a disk that fails: a report is written yet
             log.error("the report cannot say what failed: %s", error)
             return ()
-
-
-def as_settings(learned: Mapping[str, float], when: str) -> str:
-    """What was learned of an account, as a file for ``-c``."""
-    lines = "".join(f"  {name}: {value:.10g}\n" for name, value in sorted(learned.items()))
-    return f"# What a run learned of its account, {when}; use it with -c\nquota:\n{lines}"
 
 
 def read_back(manifest: Manifest) -> tuple[Totals, dict[str, Outcome]]:

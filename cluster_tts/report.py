@@ -189,6 +189,9 @@ class Report:
     documents: tuple[DocumentLine, ...]
     failures: tuple[Failure, ...] = ()
     missing: Mapping[str, Any] | None = None  # clips, documents, characters, cost_usd; None while it runs
+    job: Mapping[str, str] | None = (
+        None  # submission_id, node, ray_version; None where it was not submitted to a cluster
+    )
     quota: Mapping[str, Any] | None = None  # see ``gauge``; None where nobody's quota is needed
 
     def as_dict(self) -> dict[str, Any]:
@@ -201,6 +204,7 @@ class Report:
             "started_at": self.started_at,
             "heartbeat": self.heartbeat,
             "message": self.message,
+            "job": self.job and dict(self.job),
             "totals": {**count_documents(self.documents), **self.totals},
             "quota": self.quota and dict(self.quota),
             "documents": [_as_dict(line) for line in self.documents],

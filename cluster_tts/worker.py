@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from cluster_tts import keys
+from cluster_tts import keys, logs
 from cluster_tts.catalogue import counted_as, quota_of_class
 from cluster_tts.clips import Clips
 from cluster_tts.errors import JobError
@@ -100,6 +100,7 @@ class Worker:
         self._news.set()
 
     async def _make(self, clip: Clip) -> None:
+        logs.about(document=clip.document, chunk=clip.chunk_index, clip=clip.id)  # this task makes nothing else
         try:
             async for outcome in self._synthesis.make(clip):
                 self._outcomes.append(replace(outcome, worker=self.name, node=self._node))
@@ -151,14 +152,15 @@ def needs_limiter(job: Job) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Hire:
-    """For whom a worker works, as whom: the run, the worker's name in it, how many clips at once, the run's purse, and
-    the process that drives the run, where that is another."""
+    """For whom a worker works, as whom: the run, the worker's name in it, how many clips at once, the run's purse; the
+    process that drives the run, where that is another; how its lines are written where it has a log of its own."""
 
     run: str
     name: str
     slots: int
     purse: Purse = field(default_factory=Purse)
     driver: Process | None = None
+    style: logs.Style = logs.Style()
 
     def is_wanted(self) -> bool:
         """Whether the run is driven yet, as far as that can be told from here."""

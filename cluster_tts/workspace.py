@@ -9,12 +9,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cluster_tts import keys, scratch
+from cluster_tts import scratch
 from cluster_tts import storage as places
 from cluster_tts.clips import Clips
 from cluster_tts.documents.videos import SUFFIXES as VIDEOS
 from cluster_tts.errors import CTTSError, Interrupted, JobError
 from cluster_tts.job import DOCUMENT_FORMATS, ClipsSettings, Job
+from cluster_tts.logs import Style
 from cluster_tts.record import Fence
 from cluster_tts.stitching import BESIDE
 from cluster_tts.storage import Folder
@@ -129,14 +130,14 @@ class Spool:
 
 
 @contextmanager
-def log_file(out: Folder, verbose: bool, fence: Fence | None = None) -> Iterator[Spool | None]:
+def log_file(out: Folder, verbose: bool, fence: Fence | None = None, style: Style = Style()) -> Iterator[Spool | None]:
     """Everything this package logs meanwhile also goes to ``OUT/run.log``, appended.
 
     Gives what has to be told of every flush, where the log is on its way only. One that ``fence`` keeps from writing
     leaves it where it is.
     """
     if out.is_local:
-        with _logged(Path(out.address(LOG)), verbose):
+        with _logged(Path(out.address(LOG)), verbose, style):
             yield None
         return
     with out.new(LOG) as path:
@@ -144,7 +145,7 @@ def log_file(out: Folder, verbose: bool, fence: Fence | None = None) -> Iterator
             path.write_bytes(out.read(LOG))
         spool = Spool(out, path)
         try:
-            with _logged(path, verbose):
+            with _logged(path, verbose, style):
                 yield spool
         finally:
             try:
@@ -157,18 +158,11 @@ def log_file(out: Folder, verbose: bool, fence: Fence | None = None) -> Iterator
                 log.warning("run.log could not be brought to %s: %s", out, error)
 
 
-class _Redacted(logging.Formatter):
-    """Also of the traceback of a defect, whose error may quote anything."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return keys.redact(super().format(record))
-
-
 @contextmanager
-def _logged(path: Path, verbose: bool) -> Iterator[None]:
+def _logged(path: Path, verbose: bool, style: Style) -> Iterator[None]:
     logger = logging.getLogger("cluster_tts")
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(_Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(style.formatter())
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "cluster_tts"
 
 ROWS = [
-    ["model", "errors", "job", "ranges", "catalogue", "config", "keys"],
+    ["model", "errors", "job", "ranges", "catalogue", "config", "keys", "logs"],
     [
         "audio",
         "containers",
@@ -35,6 +35,7 @@ ROWS = [
         "completion",
         "claims",
         "gauge",
+        "figures",
         "progress",
         "report",
         "columns",
@@ -49,6 +50,7 @@ ROWS = [
         "decoding",
         "checking",
         "clips",
+        "landmarks",
         "documents",
         "manifest",
         "media",
@@ -65,7 +67,7 @@ ROWS = [
     ["worker", "synthesis", "attempts", "joining"],
     ["workload", "drafting", "planning", "missing", "watching", "assembly", "pipeline"],
     ["local", "cluster"],
-    ["cli", "display", "live", "watched", "api", "commands", "endings", "afterwards", "saved_job"],
+    ["cli", "display", "live", "watched", "api", "commands", "endings", "afterwards", "saved_job", "submitted"],
 ]
 """Lowest row first; within a row a module may import those to its left or right as long as there is no circle."""
 

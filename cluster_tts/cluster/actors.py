@@ -1,20 +1,26 @@
 """Plain classes as actors. What each decides is decided, and tested, without Ray."""
 
 import asyncio
+import logging
 from typing import Any, cast
 
 import ray
 
-from cluster_tts import keys
+from cluster_tts import keys, logs
 from cluster_tts.cluster.ports import RemoteTasks
+from cluster_tts.errors import JobError
 from cluster_tts.job import Job
+from cluster_tts.landmarks import Landmarks
 from cluster_tts.limiter.limiter import Limiter
 from cluster_tts.limiter.state_file import state_folder
-from cluster_tts.quota.permits import Ask, Claim, Reply
+from cluster_tts.quota.permits import PROTOCOL, Ask, Claim, Reply
 from cluster_tts.task_queue import TaskQueue
 from cluster_tts.worker import Hire, Worker, make_worker
 
+log = logging.getLogger(__name__)
+
 LIMITER_IDLE_S = 600.0
+ANSWER_S = 60.0  # so long Ray may take to start one
 
 
 class _WorkerShell:
@@ -28,8 +34,19 @@ class _WorkerShell:
         keys.hand_over(api_keys)
         return str(ray.get_runtime_context().get_node_id())
 
-    async def work(self, job: Job, hire: Hire, queue: Any, limiter: Any, node: str) -> None:
-        """Build the worker here, where its key and its voice are, and let it work until the queue is closed."""
+    async def see(self, landmarks: Landmarks) -> str:
+        """The id of this node, once the run's folders were seen from it; ``JobError`` if they are not."""
+        await asyncio.to_thread(landmarks.require)
+        return str(ray.get_runtime_context().get_node_id())
+
+    async def work(self, job: Job, hire: Hire, queue: Any, limiter: Any, node: str, seen: str | None = None) -> None:
+        """Build the worker here, where its key and its voice are, and let it work until the queue is closed.
+
+        ``seen`` is given as a reference to what ``see`` gives: before that Ray does not begin this call, and where it
+        fails this fails in the same words.
+        """
+        logs.say_on_stderr(hire.style)
+        log.info("begins to work, on as many as %d clips at once", hire.slots)
         port = RemoteLimiter(limiter, node) if limiter is not None else None
         self._worker = make_worker(job, hire, RemoteTasks(queue), port)
         if self._retired:
@@ -62,6 +79,30 @@ def limiter_on(node: str) -> Any:
         max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, enable_task_events=False,
         label_selector={"ray.io/node-id": node},
     ).remote()  # fmt: skip
+
+
+def limiter_of_ours(node: str) -> Any:
+    """The same, once it is known to understand this version: it may have been made by another, and outlived it.
+
+    Raises:
+        JobError: it does not.
+    """
+    limiter = limiter_on(node)
+    try:
+        theirs = ray.get(limiter.protocol.remote(), timeout=ANSWER_S)
+    except ray.exceptions.RayActorError:  # it has just left
+        limiter = limiter_on(node)
+        theirs = ray.get(limiter.protocol.remote(), timeout=ANSWER_S)
+    except (AttributeError, ray.exceptions.RayTaskError):
+        theirs = 0
+    if theirs != PROTOCOL:
+        raise JobError(
+            f"the limiter of this cluster was started by another version of cluster_tts (it speaks protocol "
+            f"{theirs}, this one {PROTOCOL}): let the runs of that version end and try again ten minutes later, or "
+            "use the same version"
+        )
+    limiter.leave_when_idle.remote()
+    return limiter
 
 
 class RemoteLimiter:

@@ -5,28 +5,33 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from cluster_tts import keys
 from cluster_tts.cluster import nodes
 from cluster_tts.cluster.nodes import first_line
 from cluster_tts.cluster.session import Session, take_back_signals
 from cluster_tts.errors import Interrupted, JobError
+from cluster_tts.figures import Snapshot
 from cluster_tts.job import Job
 from cluster_tts.joining import JoinOrder
 from cluster_tts.lending import Ledger, Orders
 from cluster_tts.limiter.liveness import Process
+from cluster_tts.logs import Style
 from cluster_tts.model import Clip, Purse
 from cluster_tts.providers import provider_class
 from cluster_tts.quota.limits import Standing
-from cluster_tts.quota.permits import PROTOCOL
 from cluster_tts.refilling import RefilledQueue
 from cluster_tts.staffing import joins_on, staff
 from cluster_tts.stitching import Joined
 from cluster_tts.worker import LEASE_S, Hire, needs_limiter
+
+if TYPE_CHECKING:
+    from cluster_tts.cluster.hosts import Hosts
+    from cluster_tts.cluster.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +46,10 @@ ROOM_S = 60.0  # a cluster in which no worker got a place for so long has no roo
 class RayCrew:
     """The pool. ``hire`` connects and starts it, so that this can go on while documents are still being read."""
 
-    def __init__(self, job: Job, purse: Purse = Purse()) -> None:
+    def __init__(self, job: Job, purse: Purse = Purse(), run_id: str = "") -> None:
         self._job = job
         self._purse = purse
+        self._run_id = run_id  # by which a log tells whose lines are whose
         self._session = Session(job.cluster.address)
         # Ray is started on a thread that lives as long as the crew: see Session.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ray")
@@ -68,6 +74,8 @@ class RayCrew:
         self._limiter: Any = None
         self._node = ""
         self._driver = Process.here()
+        self._hosts: Hosts | None = None  # of a cluster that is not ours alone
+        self._metrics: Metrics | None = None
         self.backlog = 64
         self.joiners = 1
 
@@ -75,7 +83,7 @@ class RayCrew:
         """Connect to Ray and start the pool.
 
         Raises:
-            JobError: no Ray, or no room in the cluster.
+            JobError: no Ray, or a machine that does not see where the run writes to.
         """
         self._hired = True
         loop = asyncio.get_running_loop()
@@ -86,18 +94,20 @@ class RayCrew:
     def _start(self) -> None:
         import ray
 
-        from cluster_tts.cluster.actors import QueueActor, limiter_on
+        from cluster_tts.cluster.actors import QueueActor, limiter_of_ours
+        from cluster_tts.cluster.hosts import Hosts
         from cluster_tts.cluster.ports import RemoteQueue
 
         self._node = node = ray.get_runtime_context().get_node_id()
+        if not self._session.is_private:
+            self._hosts = Hosts(self._job, node)
+            self._hosts.survey()
         here = {"ray.io/node-id": node}
         options = {"num_cpus": 0, "max_restarts": -1, "enable_task_events": False, "label_selector": here}
         self._queue_actor = QueueActor.options(**options).remote(LEASE_S)
         self._queue = RefilledQueue(RemoteQueue(self._queue_actor))
         if needs_limiter(self._job):
-            self._limiter = limiter_on(node)
-            self._refuse_other_protocol()
-            self._limiter.leave_when_idle.remote()
+            self._limiter = limiter_of_ours(node)
         embedded = provider_class(self._job.provider.name).embedded
         self._cpus_each = 1.0 if embedded else WAITING_CPUS
         self._staff = staff(self._job, embedded, int(ray.cluster_resources().get("CPU", 1.0)))
@@ -107,38 +117,33 @@ class RayCrew:
         for _ in range(self._staff.count):
             self._start_worker()
 
-    def _refuse_other_protocol(self) -> None:
-        """The limiter may have been made by a run of another version, and outlived it."""
-        import ray
-
-        from cluster_tts.cluster.actors import limiter_on
-
-        try:
-            theirs = ray.get(self._limiter.protocol.remote(), timeout=ROOM_S)
-        except ray.exceptions.RayActorError:  # it has just left
-            self._limiter = limiter_on(self._node)
-            theirs = ray.get(self._limiter.protocol.remote(), timeout=ROOM_S)
-        except (AttributeError, ray.exceptions.RayTaskError):
-            theirs = 0
-        if theirs != PROTOCOL:
-            raise JobError(
-                f"the limiter of this cluster was started by another version of cluster_tts (it speaks protocol "
-                f"{theirs}, this one {PROTOCOL}): let the runs of that version end and try again ten minutes later, or "
-                "use the same version"
-            )
-
     def _start_worker(self) -> None:
         from cluster_tts.cluster.actors import WorkerActor
 
         name = next(self._names)
-        actor = WorkerActor.options(num_cpus=self._cpus_each, enable_task_events=False).remote()
+        # What a pending actor asks for by name is all that an autoscaler sees, and all it needs: `request_resources`
+        # would hold machines that nobody uses any more, until somebody takes it back.
+        actor = WorkerActor.options(
+            num_cpus=self._cpus_each, scheduling_strategy="SPREAD", enable_task_events=False
+        ).remote()
         self._hired_names.append(name)
         where = actor.accept.remote(keys.to_hand_over(self._job.provider))  # calls to an actor begin in order
         self._actors[name] = actor, where
-        hire = Hire(self._run, name, self._staff.slots, self._purse, self._driver)
-        self._work[actor.work.remote(self._job, hire, self._queue_actor, self._limiter, self._node)] = name
+        seen = self._hosts.look_from(actor) if self._hosts is not None else None
+        style = Style(self._job.logging.format, self._run_id, name)
+        hire = Hire(self._run, name, self._staff.slots, self._purse, self._driver, style)
+        self._work[actor.work.remote(self._job, hire, self._queue_actor, self._limiter, self._node, seen)] = name
+
+    def publish(self, figures: Callable[[], Snapshot]) -> None:
+        """Show the run's figures to whoever scrapes the cluster; a private Ray has nobody."""
+        from cluster_tts.cluster.metrics import Metrics
+
+        if not self._session.is_private:
+            self._metrics = Metrics(self._job.provider.name, figures)
 
     async def exchange(self, clips: Sequence[Clip], last: bool) -> Ledger:
+        if self._metrics is not None:
+            self._metrics.beat()
         self._refuse_draining()
         await self._replace_dead()
         ledger = await self._ask_queue(clips, last)
@@ -151,17 +156,8 @@ class RayCrew:
 
     def _tell_if_no_room(self) -> None:
         if not self._placed and time.monotonic() - self._told > ROOM_S:
-            import ray
-
             self._told = time.monotonic()
-            log.warning(
-                "no worker got a place for %.0f s: each needs %g CPU, and of the cluster's %g CPUs %g are free; "
-                "wait for others to end, add nodes, or set workers.count",
-                ROOM_S,
-                self._cpus_each,
-                ray.cluster_resources().get("CPU", 0),
-                ray.available_resources().get("CPU", 0),
-            )
+            log.warning("no worker got a place for %.0f s: %s", ROOM_S, nodes.no_room(self._cpus_each))
 
     async def _replace_dead(self) -> None:
         """Take note of workers that ended, and start others in their place."""
@@ -242,7 +238,7 @@ class RayCrew:
     async def join(self, order: JoinOrder) -> Joined:
         from cluster_tts.cluster.joins import join_on
 
-        return await join_on(order)
+        return await join_on(order, None if self._hosts is None else self._hosts.that_see)
 
     async def wind_up(self) -> Ledger:
         self._winding_up = True
@@ -285,6 +281,8 @@ class RayCrew:
 
         try:
             if ray.is_initialized():
+                if self._metrics is not None:
+                    self._metrics.push()  # which leaves when we disconnect
                 for actor in self._to_kill():
                     ray.kill(actor)
                 if self._limiter is not None:  # it stays, for other runs; the places of our workers must not
@@ -294,4 +292,6 @@ class RayCrew:
         except ray.exceptions.RayError as error:
             log.warning("could not part in good order from Ray: %s", first_line(error))
         finally:
+            if self._hosts is not None:
+                self._hosts.close()
             self._session.close()

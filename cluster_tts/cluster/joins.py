@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Collection
 from typing import Any, cast
 
 import ray
@@ -18,20 +19,23 @@ MOST_DEATHS = 3  # of one document's joining
 join_remotely: Any = ray.remote(join)
 
 
-async def join_on(order: JoinOrder) -> Joined:
-    """Join a document wherever there is a machine for it.
+async def join_on(order: JoinOrder, machines: Callable[[], Collection[str]] | None = None) -> Joined:
+    """Join a document wherever there is a machine for it; ``machines`` gives the ids of the nodes that will do.
 
     A joining that dies is begun anew. Machines that go are not counted. When this is cancelled, so is the joining.
 
     Raises:
         DocumentError: it has ended the process it ran in too often.
     """
-    # num_cpus=0: with every core promised to a voice, a task that asks for one would never start.
-    task = join_remotely.options(num_cpus=0, max_retries=0, enable_task_events=False)
+    # num_cpus=0: with every core promised to a voice, a task that asks for one would never start. And asking for
+    # nothing, all of them would be put on one machine but for SPREAD.
+    options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": "SPREAD", "enable_task_events": False}
     deaths = 0
     while True:
         there = nodes.alive()
-        reference = task.remote(order)
+        if machines is not None:
+            options["label_selector"] = {"ray.io/node-id": f"in({','.join(machines())})"}
+        reference = join_remotely.options(**options).remote(order)
         try:
             return cast(Joined, await reference)
         except (DamagedClips, JobError, OSError) as error:  # a wrapper that is an instance of it

@@ -63,6 +63,16 @@ async def has_ended(actor: Any, within_s: float) -> bool:
     return False
 
 
+def no_room(cpus_each: float) -> str:
+    """What is said where no worker that asks for so much finds a place."""
+    import ray
+
+    return (
+        f"each needs {cpus_each:g} CPU, and of the cluster's {ray.cluster_resources().get('CPU', 0):g} CPUs "
+        f"{ray.available_resources().get('CPU', 0):g} are free; wait for others to end, add nodes, or set workers.count"
+    )
+
+
 def first_line(error: Exception) -> str:
     """What Ray says, without the page of advice below it."""
     return (str(error).splitlines() or [type(error).__name__])[0]

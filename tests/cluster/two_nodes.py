@@ -38,7 +38,8 @@ def nodes() -> dict[str, str]:
         "print(json.dumps({n['NodeManagerAddress']: n['NodeID'] for n in ray.nodes() if n['Alive']}))"
     )
     said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    found: dict[str, str] = json.loads(said.splitlines()[-1])
+    # Ray puts a line of its own there where a node has just died.
+    found: dict[str, str] = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
     return found
 
 

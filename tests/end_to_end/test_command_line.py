@@ -176,7 +176,7 @@ def test_retry_failed_speaks_what_failed_and_nothing_else(cluster_tts: ClusterTt
 def test_sequential_is_one_request_at_a_time_and_needs_no_ray(
     cluster_tts: ClusterTts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster_tts.commands._pool", lambda job, purse: None if job.engine == "local" else 1 / 0)
+    monkeypatch.setattr("cluster_tts.commands._pool", lambda job, *_: None if job.engine == "local" else 1 / 0)
     voice = ("provider.name=tone", "provider.options.latency_s=0.02")
     assert cluster_tts("run", "texts", *voice, SMALL, "--sequential").exit_code == 0
     asked = sorted(outcomes(tmp_path / "out"), key=lambda outcome: outcome.started_at)

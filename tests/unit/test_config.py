@@ -275,6 +275,7 @@ OUT_OF_RANGE = [
     ("media.track", "over"),
     ("media.duck_db", "-1"),
     ("media.language", "english"),
+    ("logging.format", "xml"),
     ("workers.count", "0"),
     ("workers.count", "several"),
     ("workers.slots", "0"),
