@@ -43,7 +43,7 @@ def run_watched(job: Job, sources: Sequence[str], options: RunOptions, summary: 
 
 @contextmanager
 def heard(first: Callable[[], object], others: Callable[[], object]) -> Iterator[None]:
-    """Signals are heard as long as the block lasts: ``first`` is called for the first one, ``others`` for a later SIGINT.
+    """Signals are heard as long as the block lasts: ``first`` is called for the first, ``others`` for a later SIGINT.
 
     By a thread of its own, for the event loop may be in the middle of a call that storage does not answer.
     """
