@@ -51,6 +51,7 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys(tables.SUFFIXES, table.paragraphs),
 }
 READABLE = f"{', '.join(READERS)} and files without a suffix"
+LATEST_S = 120 * 3600  # of a cue: 21 GB of silence before it
 PLAIN = ".txt"  # what a file without a suffix is taken for
 
 
@@ -73,6 +74,7 @@ def read(document: Document, reading: Reading = USUAL) -> Iterator[Paragraph]:
         with local(document) as path:
             for paragraph in _paragraphs(path, document, reading):
                 silent = False
+                _refuse_late(paragraph, source)
                 yield paragraph
     except OSError as error:
         raise DocumentError(
@@ -80,6 +82,16 @@ def read(document: Document, reading: Reading = USUAL) -> Iterator[Paragraph]:
         ) from None
     if silent:
         raise DocumentError(f"'{source}' has nothing to speak in it: add text to it or leave it out")
+
+
+def _refuse_late(paragraph: Paragraph, source: Path | str) -> None:
+    """Raise ``DocumentError`` for a time by which the silence before it would fill the disk."""
+    slot = paragraph.role.slot
+    if slot is not None and slot.start_s > LATEST_S:
+        raise DocumentError(
+            f"'{source}': '{paragraph.text[:40]}' would be heard after {slot.start_s / 3600:,.0f} hours, which is more "
+            f"than {LATEST_S // 3600}: correct its time, or set timeline.fit=none"
+        )
 
 
 def _paragraphs(path: Path, document: Document, reading: Reading) -> Iterator[Paragraph]:

@@ -346,3 +346,12 @@ def test_what_is_too_large_is_refused_unread(tmp_path: Path) -> None:
     with (path := tmp_path / "a.csv").open("wb") as file:
         file.truncate(5 * 2**30)
     assert "larger than 500,000,000 bytes" in refusal(path)
+
+
+def test_a_time_by_which_silence_would_fill_the_disk_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "late.csv"
+    path.write_text("text,start\nHello,5\nAnd then,1e9\n")
+    [document] = find([str(path)])
+    with pytest.raises(DocumentError, match=r"late.csv': 'And then' would be heard after 277,778 hours"):
+        list(read(document))
+    assert [paragraph.text for paragraph in read(document, Reading(times=False))] == ["Hello", "And then"]
