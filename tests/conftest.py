@@ -1,8 +1,14 @@
 """What holds for all tests: nothing that a run remembers of an account reaches the next test, or the user's own."""
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No deadline: a busy machine is no defect. CI tries the same cases each time, people try others.
+settings.register_profile("cluster_tts", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("cluster_tts")
 
 
 @pytest.fixture(autouse=True)
