@@ -91,7 +91,9 @@ def _stitch(
             row, missing, error = plan.rows[name], plan.completion.missing(name), None
             if not missing:
                 try:
-                    row = as_whole(row, join(order_of(job, plan, name, badge)))
+                    joined = join(order_of(job, plan, name, badge))
+                    assert joined is not None, "a whole document is joined as a whole"
+                    row = as_whole(row, joined)
                 except DamagedClips as damage:
                     missing, error = len(damage.clip_ids), str(damage)
             if missing and _has_audio(out, before[name]):

@@ -11,11 +11,11 @@ from cluster_tts.stitching import Joined
 from cluster_tts.workload import Plan
 
 
-def order_of(job: Job, plan: Plan, name: str, fence: Standing | None) -> JoinOrder:
-    """All that joining the whole document ``name`` takes."""
+def order_of(job: Job, plan: Plan, name: str, fence: Standing | None, only_items: bool = False) -> JoinOrder:
+    """All that joining the document ``name`` takes: the whole of it, or those of its items that lack nothing."""
     return JoinOrder(
         name, plan.locations[name], plan.completion.sounds(name), storage.at(job.out), Clips.of(job), job.stitching,
-        fence, timeline=job.timeline, media=job.media, video=plan.rows[name].video_source,
+        fence, timeline=job.timeline, media=job.media, video=plan.rows[name].video_source, only_items=only_items,
     )  # fmt: skip
 
 

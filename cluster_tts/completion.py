@@ -122,8 +122,10 @@ class Completion:
                 entry.missing += 1
 
     def sounds(self, document: str) -> NDArray[np.void]:
-        """The sounds of a whole document in reading order, packed (see ``SOUND_DTYPE``)."""
-        packed: NDArray[np.void] = self._sounds[np.asarray(self._documents[document].clips)]
+        """The sounds of a document in reading order, packed (see ``SOUND_DTYPE``); zeros for what is not there."""
+        numbers = np.asarray(self._documents[document].clips)
+        packed: NDArray[np.void] = self._sounds[numbers]
+        packed[np.frombuffer(self._is_there, np.uint8)[numbers] == 0] = np.zeros(1, SOUND_DTYPE)
         return packed
 
     def sound(self, clip_id: str) -> Sound | None:

@@ -15,7 +15,7 @@ from cluster_tts.documents.urls import fetched
 from cluster_tts.errors import Interrupted
 from cluster_tts.job import MediaSettings, StitchingSettings, TimelineSettings
 from cluster_tts.manifest import PlanLocation
-from cluster_tts.stitching import Files, Joined, Piece, stitch
+from cluster_tts.stitching import Files, Joined, Piece, item_of, stitch, stitch_items
 from cluster_tts.storage import Folder, is_url
 
 
@@ -30,7 +30,8 @@ class Standing(Protocol):
 class JoinOrder:
     """All that joining one whole document takes. Texts and audio are read where it is carried out.
 
-    ``video`` is the path or URL of the video that it is the sound of.
+    ``video`` is the path or URL of the video that it is the sound of. With ``only_items`` the document lacks clips,
+    whose sounds have no frames, and only those of its items are joined that lack none.
     """
 
     document: str
@@ -43,6 +44,7 @@ class JoinOrder:
     timeline: TimelineSettings = field(default_factory=TimelineSettings)
     media: MediaSettings = field(default_factory=MediaSettings)
     video: Path | str | None = None
+    only_items: bool = False
 
     def pieces(self) -> Iterator[Piece]:
         """The document's chunks in reading order, each with its clip."""
@@ -52,8 +54,10 @@ class JoinOrder:
             )
 
 
-def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Joined:
-    """Join a document into ``OUT/documents``. ``is_stopped`` is looked at before every clip.
+def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Joined | None:
+    """Join a document into ``OUT/documents``; None where only items were.
+
+    ``is_stopped`` is looked at before every clip.
 
     Raises:
         DamagedClips: clips are missing or not what the manifest says; nothing was written.
@@ -61,13 +65,20 @@ def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Jo
         Interrupted: another run owns OUT by now, or it was stopped; nothing was written.
     """
 
+    lacking = {item_of(piece) for piece in order.pieces() if not piece.sound.frames} if order.only_items else set()
+
     def pieces() -> Iterator[Piece]:
         for piece in order.pieces():
             if is_stopped():
                 raise Interrupted(f"'{order.document}' was not joined to its end: run the same command again")
-            yield piece
+            if not lacking or item_of(piece) not in lacking:
+                yield piece
 
     may_publish = order.fence.check if order.fence else lambda: None
+    if order.only_items:
+        if any(True for _ in pieces()):
+            stitch_items(order.document, pieces, Files(order.clips, order.out, may_publish), order.settings)
+        return None
     with _here(order.video) as video:
         files = Files(order.clips, order.out, may_publish, video, order.media)
         return stitch(order.document, pieces, files, order.settings, order.timeline)

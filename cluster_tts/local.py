@@ -58,7 +58,7 @@ class LocalCrew:
     async def standing(self) -> Standing | None:
         return self._limiter.standing(self._hire.run)
 
-    async def join(self, order: JoinOrder) -> Joined:
+    async def join(self, order: JoinOrder) -> Joined | None:
         return await asyncio.to_thread(join, order, self._ended.is_set)
 
     async def wind_up(self) -> Ledger:

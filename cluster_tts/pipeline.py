@@ -49,8 +49,9 @@ class Crew(Protocol):
         Raises ``JobError`` where nobody can go on.
         """
 
-    async def join(self, order: JoinOrder) -> Joined:
-        """Join one document; raises ``DamagedClips``, and ``DocumentError`` where joining it never comes to an end."""
+    async def join(self, order: JoinOrder) -> Joined | None:
+        """Join one document, or only items of it, of which nothing is told; raises ``DamagedClips``, and
+        ``DocumentError`` where joining it never comes to an end."""
 
     async def wind_up(self) -> Ledger:
         """Lend nothing more; take what ended of what is lent. To be called again until nothing is."""
@@ -75,7 +76,8 @@ class Run:
         self._feed: Iterator[Clip] = plan.clips()
         self._open = set(plan.pending)
         self._whole: deque[str] = deque()
-        self._joins: dict[asyncio.Task[Joined], str] = {}
+        self._joins: dict[asyncio.Task[Joined | None], str] = {}
+        self._given_up: list[str] = []
         self._mendings: Counter[str] = Counter()
         self._to_make = plan.completion.clips - plan.completion.there
         self._watching = Watching(job, plan, record, crew.standing)
@@ -93,6 +95,8 @@ class Run:
             if self._joins:  # of a run that is to stop
                 await asyncio.wait(self._joins, timeout=grace_s)
                 self._finish_joins()
+            if not stop.is_set():
+                await self._join_items(self._given_up)
             await self._watching.last()
         except BaseException as error:
             # What was done is recorded, as far as there is anybody left to tell, and a disk left to take it.
@@ -134,8 +138,17 @@ class Run:
                 if self._joins:
                     await asyncio.wait(self._joins)
                     self._finish_joins()
+            await self._join_items([*self._given_up, *sorted(self._open)])
         except OSError as error:  # the account's refusal is the graver of the two
             log.error("cannot join what is whole: %s; `cluster-tts stitch` does it later", error)
+
+    async def _join_items(self, names: Iterable[str]) -> None:
+        """Join what items are whole of documents that are not, where items have files of their own."""
+        for name in names if self._job.stitching.each_item else ():
+            try:
+                await self._crew.join(self._order(name, only_items=True))
+            except (DamagedClips, DocumentError) as error:
+                log.warning("not all items of %s were joined: %s", name, error, extra={"document": name})
 
     async def _speak(self, stop: asyncio.Event) -> None:
         ledger = Ledger((), 0, 0)
@@ -187,8 +200,11 @@ class Run:
             # A clip shared with a document that found it damaged may have been lost and made again meanwhile.
             if name not in self._open or name in self._joins.values() or not self._plan.completion.is_whole(name):
                 continue
-            order = order_of(self._job, self._plan, name, self._record.fence and self._record.fence.badge)
-            self._joins[asyncio.create_task(self._crew.join(order))] = name
+            self._joins[asyncio.create_task(self._crew.join(self._order(name)))] = name
+
+    def _order(self, name: str, only_items: bool = False) -> JoinOrder:
+        badge = self._record.fence.badge if self._record.fence else None
+        return order_of(self._job, self._plan, name, badge, only_items)
 
     def _finish_joins(self) -> None:
         for task in [task for task in self._joins if task.done()]:
@@ -201,6 +217,7 @@ class Run:
             except DocumentError as error:
                 self._give_up(name, str(error))
                 continue
+            assert joined is not None, "a whole document is joined as a whole"
             self._open.discard(name)
             self._plan.completion.release(name)
             self._record.document(as_whole(self._plan.rows[name], joined))
@@ -239,6 +256,7 @@ class Run:
         if name in self._plan.postponed:
             self._record.document(replace(self._plan.rows[name], missing=missing))
             return
+        self._given_up.append(name)
         self._record.document(as_incomplete(self._plan.rows[name], missing, error))
         reason, about = error or f"{missing} of its clips are missing", {"document": name, "status": "incomplete"}
         log.error("%s stays incomplete: %s", name, reason, extra=about)

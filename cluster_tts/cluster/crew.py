@@ -235,7 +235,7 @@ class RayCrew:
         except ray.exceptions.RayActorError:
             return None  # it is being restarted
 
-    async def join(self, order: JoinOrder) -> Joined:
+    async def join(self, order: JoinOrder) -> Joined | None:
         from cluster_tts.cluster.joins import join_on
 
         return await join_on(order, None if self._hosts is None else self._hosts.that_see)

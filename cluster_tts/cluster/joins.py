@@ -19,7 +19,7 @@ MOST_DEATHS = 3  # of one document's joining
 join_remotely: Any = ray.remote(join)
 
 
-async def join_on(order: JoinOrder, machines: Callable[[], Collection[str]] | None = None) -> Joined:
+async def join_on(order: JoinOrder, machines: Callable[[], Collection[str]] | None = None) -> Joined | None:
     """Join a document wherever there is a machine for it; ``machines`` gives the ids of the nodes that will do.
 
     A joining that dies is begun anew. Machines that go are not counted. When this is cancelled, so is the joining.
@@ -37,7 +37,7 @@ async def join_on(order: JoinOrder, machines: Callable[[], Collection[str]] | No
             options["label_selector"] = {"ray.io/node-id": f"in({','.join(machines())})"}
         reference = join_remotely.options(**options).remote(order)
         try:
-            return cast(Joined, await reference)
+            return cast(Joined | None, await reference)
         except (DamagedClips, JobError, OSError) as error:  # a wrapper that is an instance of it
             raise getattr(error, "cause", error) from None
         except (

@@ -7,8 +7,19 @@ their edges, their loudness), ``layout`` (where each lies, as arithmetic), ``fit
 """
 
 from cluster_tts.stitching.encode import output_rate, require_format
-from cluster_tts.stitching.join import Files, Joined, stitch
-from cluster_tts.stitching.order import Piece, resampled_frames
+from cluster_tts.stitching.join import Files, Joined, stitch, stitch_items
+from cluster_tts.stitching.order import Piece, item_of, resampled_frames
 from cluster_tts.stitching.times import BESIDE
 
-__all__ = ["BESIDE", "Files", "Joined", "Piece", "output_rate", "require_format", "resampled_frames", "stitch"]
+__all__ = [
+    "BESIDE",
+    "Files",
+    "Joined",
+    "Piece",
+    "item_of",
+    "output_rate",
+    "require_format",
+    "resampled_frames",
+    "stitch",
+    "stitch_items",
+]

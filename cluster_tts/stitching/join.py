@@ -6,7 +6,7 @@ documents with times the chunks are, and one clip where it is stretched.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,18 @@ def stitch(
     """
     score = _score(name, pieces, files, settings, timeline)
     with ExitStack() as scratch:
-        return _written(score, files, scratch)
+        joined, items, ready = _written(score, files, scratch)
+        _publish(score, files, items, ready)
+        return joined
+
+
+def stitch_items(name: str, pieces: Pieces, files: Files, settings: StitchingSettings) -> None:
+    """Join ``pieces``, all there are of some items, into the files of those items, as far as their document has come:
+    nothing is written by which it would pass for whole. Raises like ``stitch``."""
+    score = _score(name, pieces, files, replace(settings, joined=False, each_item=True), USUAL_TIMES)
+    with ExitStack() as scratch:
+        _, items, _ = _written(score, files, scratch)
+        _publish(score, files, items, {})
 
 
 def _score(name: str, pieces: Pieces, files: Files, settings: StitchingSettings, timeline: TimelineSettings) -> _Score:
@@ -139,8 +150,8 @@ def _score(name: str, pieces: Pieces, files: Files, settings: StitchingSettings,
     return _Score(name, order, Layout(rate, places, frames), None, pieces, settings)
 
 
-def _written(score: _Score, files: Files, scratch: ExitStack) -> Joined:
-    """The document written beside its place, and then brought there."""
+def _written(score: _Score, files: Files, scratch: ExitStack) -> tuple[Joined, ItemFiles | None, Mapping[str, Path]]:
+    """The document written beside its place: what it is, its items, and what else there is to be published."""
     name, settings, folder = score.name, score.settings, files.out / "documents"
 
     def new(each: str) -> Path:
@@ -173,8 +184,7 @@ def _written(score: _Score, files: Files, scratch: ExitStack) -> Joined:
         f"documents/{path}", score.layout.frames, score.layout.rate, last.stat().st_size, sha256 or digest(last),
         len(score.layout.places), f"documents/{copy}" if copy else None,
     )  # fmt: skip
-    _publish(score, files, items, ready)
-    return joined
+    return joined, items, ready
 
 
 def _write(score: _Score, files: Files, tracks: Mapping[str, Path], items: ItemFiles | None, told: Times) -> None:

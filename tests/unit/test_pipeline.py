@@ -11,7 +11,7 @@ import pytest
 
 from cluster_tts.documents import find
 from cluster_tts.errors import AccountRefused, DamagedClips, Interrupted, JobError
-from cluster_tts.job import ChunkingSettings, Job, ProviderSettings, QuotaSettings
+from cluster_tts.job import ChunkingSettings, Job, ProviderSettings, QuotaSettings, StitchingSettings
 from cluster_tts.joining import JoinOrder
 from cluster_tts.lending import Ledger
 from cluster_tts.manifest import Manifest
@@ -42,6 +42,7 @@ class ScriptedCrew:
         self.handed_in: list[Clip] = []
         self.told: list[tuple[int, bool]] = []  # how many clips came, and whether they were said to be the last
         self.joined: list[str] = []
+        self.items_of: list[str] = []  # documents of which only items were joined
         self.most_waiting = 0
         self.wound_up = False
 
@@ -60,8 +61,11 @@ class ScriptedCrew:
             status=Status.FAILED if failed else Status.SPOKEN, sound=None if failed else SOUND,
         )  # fmt: skip
 
-    async def join(self, order: JoinOrder) -> Joined:
+    async def join(self, order: JoinOrder) -> Joined | None:
         await asyncio.sleep(0.25)
+        if order.only_items:
+            self.items_of.append(order.document)
+            return None
         if self.damage and order.document == "a":
             self.damage -= 1
             raise DamagedClips("a clip is cut short", [next(order.pieces()).clip_id])
@@ -172,6 +176,15 @@ def test_a_clip_common_to_all_that_fails_is_tried_once_and_leaves_all_incomplete
     plan, _ = go(job, texts, crew)
     assert [row.status for row in plan.rows.values()] == ["incomplete"] * 3
     assert sum("Common" in clip.text for clip in crew.handed_in) == 1
+
+
+def test_items_of_a_document_that_stays_incomplete_are_joined(job: Job, texts: Path) -> None:
+    crew = ScriptedCrew(poison=["b says sentence 3"])
+    go(replace(job, stitching=StitchingSettings(each_item=True)), texts, crew)
+    assert (sorted(crew.joined), crew.items_of) == (["a", "c"], ["b"])
+    crew = ScriptedCrew(poison=["b says sentence 3"])
+    go(replace(job, out=f"{job.out}-2"), texts, crew)
+    assert crew.items_of == [], "where none have files of their own"
 
 
 def test_a_damaged_clip_is_spoken_again_and_no_other(job: Job, texts: Path) -> None:
