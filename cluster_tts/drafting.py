@@ -30,7 +30,7 @@ class Drafting:
         self._provider = provider_class(job.provider.name)
         self._reading = Reading.of(job)
         self._cast = Cast.of(job.voices)
-        self._sounds: dict[tuple[str | None, float], tuple[ProviderSettings, str]] = {}
+        self._sounds: dict[tuple[str | None, float, bool], tuple[ProviderSettings, str]] = {}
         takes_context = getattr(self._provider, "takes_context", False)
         if job.chunking.context_characters and not takes_context:
             raise JobError(f"provider '{job.provider.name}' takes no context: set chunking.context_characters=0")
@@ -45,10 +45,13 @@ class Drafting:
         """
         job = self._job
         paragraphs = self._cast.voiced(document, read(document, self._reading))
-        pieces = chunk(document.name, paragraphs, job.chunking, job.model, earlier, self._dialogue())
+        dialogue = self._dialogue()
+        pieces = chunk(document.name, paragraphs, job.chunking, job.model, earlier, dialogue)
         timed = paced(pieces, job.timeline, self._provider.characters_per_second, self._fastest())
         for piece, before, after in in_context(timed, job.chunking.context_characters):
             settings, revision = self._sound(piece.speech)
+            if piece.speech.turns and dialogue:
+                before, after = before[max(0, len(before) - dialogue.context) :], after[: dialogue.context]
             yield piece, clip_id(settings, revision, piece.text, before, after, piece.speech.turns)
 
     def key(self, document: Document) -> str:
@@ -79,14 +82,13 @@ class Drafting:
 
     def _sound(self, speech: Speech) -> tuple[ProviderSettings, str]:
         """What decides the sound of such speech besides its words."""
-        if speech.turns:
-            speech = Speech()
-        key = speech.voice, speech.speed
+        key = speech.voice, speech.speed, bool(speech.turns)
         if key not in self._sounds:
             settings = speaking(self._job.provider, speech)
             if speech.voice is not None:
                 make(settings)  # an unknown voice is told now, not by a worker later
-            self._sounds[key] = sound_identity(settings)
+            sent = getattr(self._provider, "sent", None)
+            self._sounds[key] = sound_identity(sent(settings, bool(speech.turns)) if sent else settings)
         return self._sounds[key]
 
 
