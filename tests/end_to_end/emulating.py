@@ -30,8 +30,9 @@ everywhere = pytest.mark.parametrize("provider", EMULATORS)
 class Emulator:
     """``cluster-tts emulate`` as a process."""
 
-    def __init__(self, provider: str, *options: str) -> None:
-        command = [sys.executable, "-m", "cluster_tts", "emulate", provider, "--api-key", KEY, *options]
+    def __init__(self, provider: str, *options: str, api_key: str | None = KEY) -> None:
+        own = ("--api-key", api_key) if api_key else ()
+        command = [sys.executable, "-m", "cluster_tts", "emulate", provider, *own, *options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self._stdout = self._process.stdout
