@@ -4,13 +4,17 @@ What cannot be run here stands in ``ELSEWHERE`` with the reason, and is read as 
 and what comes behind ``--``. A command that nobody knows fails.
 """
 
+import asyncio
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, build_opener
@@ -20,12 +24,14 @@ import pytest
 from cluster_tts import config, storage
 from cluster_tts.cli import SETTING
 from cluster_tts.emulator import EMULATORS
+from cluster_tts.emulator.server import running
+from cluster_tts.emulator.settings import Settings
 from tests.storage.faulty import ENVIRONMENT, FaultyServer
 from tests.unit.media import videos
 
 from .conftest import ClusterTts
 from .documented import BLOCKS, ROOT, SHELL, TEXT, Block, prepare
-from .emulating import Emulator, environment
+from .emulating import KEY, Emulator, environment
 
 LOCAL = re.compile(r"http://127\.0\.0\.1:(\d+)")
 SELF_HOSTED = "8880"  # the port of a server of one's own
@@ -63,8 +69,8 @@ class Desk:
         for each in BLOCKS:
             if each.page == block.page and each.file:
                 (folder / each.file).write_text(each.text, encoding="utf-8")
-        if table := _table_before(block):
-            (folder / table[0]).write_text(table[1], encoding="utf-8")
+        for name, text in _tables(block.page):
+            (folder / name).write_text(text, encoding="utf-8")
 
     def run(self, command: str) -> None:
         if elsewhere := next((each for each in ELSEWHERE if re.match(each[0], command)), None):
@@ -80,7 +86,7 @@ class Desk:
                 assert {"refused", "in_flight"} <= set(json.loads(answer.read()))
         elif words[:3] == ["aws", "s3", "cp"]:
             folder, _, name = words[3].rpartition("/")
-            self._finished(folder)
+            self.finished(folder)
             assert json.loads(storage.at(folder).read(name))["exit_code"] == 0
         elif words[:2] == ["cluster-tts", "emulate"]:
             self._emulate(words[2:])
@@ -91,7 +97,7 @@ class Desk:
         assert words[0] == "cluster-tts", f"{self._block}: nobody knows how to run {shlex.join(words)}"
         words = [self._placed(word) for word in words[1:]]
         if words[0] in ("status", "stitch", "report"):
-            self._finished(words[1])
+            self.finished(words[1])
         else:
             words += self._provided(words)
         if "--retry-failed" in words:
@@ -136,7 +142,7 @@ class Desk:
         self._own.append(emulator)
         self._here[port] = emulator.url.removesuffix("/v1")
 
-    def _finished(self, out: str) -> None:
+    def finished(self, out: str) -> None:
         """Have a run in ``out``: the one of this page that names it, else any."""
         out = self._placed(out)
         if storage.at(out).size("report.json") is not None:
@@ -186,19 +192,33 @@ class Desk:
 
 
 class Servers:
-    """Emulators and buckets that all blocks share."""
+    """What stands for the providers themselves, for a server of one's own, and for buckets; all blocks share it."""
 
     def __init__(self) -> None:
-        self._emulators = {provider: Emulator(provider) for provider in EMULATORS}
-        self._emulators[SELF_HOSTED] = Emulator("openai", "--self-hosted", api_key=None)
+        self._urls: dict[str, str] = {}
         self._s3: FaultyServer | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="emulators")
+        self._thread.start()
+        assert self._ready.wait(30), "the emulators have not begun"
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        wanted = {name: Settings(provider=name, api_key=KEY) for name in EMULATORS}
+        wanted[SELF_HOSTED] = Settings(provider="openai", self_hosted=True)
+        async with AsyncExitStack() as stack:
+            for name, settings in wanted.items():
+                self._urls[name] = (await stack.enter_async_context(running(settings))).url
+            self._ready.set()
+            await self._stop.wait()
 
     def emulator(self, provider: str) -> str:
-        return self._emulators[provider].url
+        """The address of a provider: another host than that of rehearsals, whose clips are others."""
+        return self._urls[provider].replace("127.0.0.1", "localhost")
 
     def self_hosted(self, port: str) -> str:
         assert port == SELF_HOSTED, f"no emulator was started at port {port}"
-        return self._emulators[port].url.removesuffix("/v1")
+        return self._urls[port].removesuffix("/v1")
 
     def buckets(self) -> None:
         if self._s3 is None:
@@ -211,17 +231,19 @@ class Servers:
             storage.at(folder).write("a.txt", TEXT.encode())
 
     def stop(self) -> None:
-        for emulator in self._emulators.values():
-            emulator.stop()
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
         if self._s3 is not None:
             self._s3.stop()
 
 
-def _table_before(block: Block) -> tuple[str, str] | None:
-    """Name and content of the table that stands before the block on its page, and that it names."""
-    before = [each for each in BLOCKS if each.page == block.page and each.line < block.line]
-    named = re.findall(r"\b[\w-]+\.csv\b", block.text)
-    return (named[0], before[-1].text) if before and named and before[-1].language == "csv" else None
+def _tables(page: str) -> Iterator[tuple[str, str]]:
+    """Name and content of every table on the page: the next commands name it."""
+    here = [block for block in BLOCKS if block.page == page]
+    for number, block in enumerate(here):
+        if block.language == "csv":
+            after = "".join(each.text for each in here[number:] if each.language in SHELL)
+            yield re.findall(r"\b[\w-]+\.csv\b", after)[0], block.text
 
 
 def read_by_ray(words: list[str]) -> None:

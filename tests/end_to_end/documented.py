@@ -49,7 +49,7 @@ class Block:
     def commands(self) -> list[str]:
         """Its commands, each on one line, without comments."""
         lines = re.sub(r"\\\n\s*", "", self.text).splitlines()
-        return [command for line in lines if (command := _without_comment(line))]
+        return [command for line in lines for command in _without_comment(line).split(" && ") if command]
 
 
 def blocks(pages: list[Path] = PAGES) -> Iterator[Block]:

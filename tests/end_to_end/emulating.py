@@ -30,9 +30,8 @@ everywhere = pytest.mark.parametrize("provider", EMULATORS)
 class Emulator:
     """``cluster-tts emulate`` as a process."""
 
-    def __init__(self, provider: str, *options: str, api_key: str | None = KEY) -> None:
-        own = ("--api-key", api_key) if api_key else ()
-        command = [sys.executable, "-m", "cluster_tts", "emulate", provider, *own, *options]
+    def __init__(self, provider: str, *options: str) -> None:
+        command = [sys.executable, "-m", "cluster_tts", "emulate", provider, "--api-key", KEY, *options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self._stdout = self._process.stdout
@@ -45,10 +44,6 @@ class Emulator:
 
     def stats(self) -> dict[str, Any]:
         return json.loads(self._ask("GET", "stats"))
-
-    def log(self) -> list[dict[str, Any]]:
-        """The last requests in the order of arrival; needs the option --log."""
-        return list(json.loads(self._ask("GET", "log"))["requests"])
 
     def reset(self) -> None:
         """Forget what was asked; also what was paid of the credit."""

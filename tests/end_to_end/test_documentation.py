@@ -1,19 +1,23 @@
 """Every command, query and program in README, docs, examples and jobs is run. Nothing is left out."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from cluster_tts.errors import CTTSError
 from tests.storage.faulty import ENVIRONMENT
 
 from .conftest import ClusterTts
-from .desk import Desk, Servers
+from .desk import ELSEWHERE, Desk, Servers
 from .documented import BLOCKS, SHELL, Block
 from .emulating import KEY, KEYS, Emulator
 
 LANGUAGES = {*SHELL, "text", "csv", "json", "python", "sql", "yaml"}
+LEFT = re.compile(r"[a-z]+/documents/")  # of a finished run, not of OUT, which stands for any
 
 
 def ids(found: list[Block]) -> Any:
@@ -40,7 +44,7 @@ def at_desk(
         "CLUSTER_TTS_STATE_DIR": str(state_dir),
         "CLUSTER_TTS_ENGINE": "local",
         "CLUSTER_TTS_QUOTA__BURST": "100",  # whose size need not be found out carefully
-        "no_proxy": "127.0.0.1",
+        "no_proxy": "127.0.0.1,localhost",
     }.items():
         monkeypatch.setenv(name, value)
     desks: list[Desk] = []
@@ -59,11 +63,47 @@ def test_every_block_is_of_a_kind_that_is_tried() -> None:
     assert len([block for block in BLOCKS if block.language in SHELL]) > 30
 
 
+def test_each_reason_not_to_run_a_command_here_is_some_command_s() -> None:
+    commands = [command for block in BLOCKS if block.language in SHELL for command in block.commands]
+    inner = [command.partition(" -- ")[2] for command in commands]
+    assert all(any(re.match(begins, each) for each in (*commands, *inner)) for begins, _, _ in ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "frobnicate texts/",
+        "cluster-tts run texts/ quota.plna=tier1",
+        "cluster-tts run nowhere/",
+        "cluster-tts run texts/ --retry",
+        "make nothing",
+        "pip install '.[nothing]'",
+        "kubectl apply -k k8s/overlays/nothing",
+        "kubectl exec pod -- cluster-tts run nowhere/",
+        "ray job stop --nothing book-1",
+        "ray job submit -- python jobs/synthesize.py nowhere/",
+    ],
+)
+def test_a_command_that_is_wrong_is_noticed(command: str, at_desk: Callable[[Block], Desk]) -> None:
+    if command.startswith("ray"):
+        pytest.importorskip("ray", reason="Ray is not installed: its options cannot be read")
+    with pytest.raises((AssertionError, CTTSError, click.ClickException)):
+        at_desk(Block("nowhere.md", 1, "", command)).run(command)
+
+
 @ids([block for block in BLOCKS if block.language in SHELL])
 def test_the_commands_of_a_block_do_what_they_say(block: Block, at_desk: Callable[[Block], Desk]) -> None:
     desk = at_desk(block)
     for command in block.commands:
         desk.run(command)
+
+
+@ids([block for block in BLOCKS if block.language == "text" and LEFT.match(block.text)])
+def test_a_job_leaves_the_files_that_its_page_names(block: Block, at_desk: Callable[[Block], Desk]) -> None:
+    desk = at_desk(block)
+    paths = [line.split()[0] for line in block.text.splitlines()]
+    desk.finished(paths[0].partition("/")[0])
+    assert [path for path in paths if not (desk.folder / path).is_file()] == []
 
 
 @ids([block for block in BLOCKS if block.language == "python" and not block.file])
