@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from cluster_tts import storage
 from cluster_tts.clips import Clips
@@ -264,7 +265,9 @@ def _has_items(out: Folder, row: DocumentRow, size: Callable[[str], int | None])
 
 
 def _video_of(document: Document) -> str | None:
-    return None if document.video is None else _printable(document.video)
+    """The document's video by a name that means the same to whoever joins it, wherever it was started."""
+    video = document.video.absolute() if isinstance(document.video, Path) else document.video
+    return None if video is None else _printable(video)
 
 
 def _printable(text: object) -> str:
