@@ -45,8 +45,7 @@ READERS: dict[str, Reader] = {
     ".txt": _text,
     ".md": _markdown,
     ".markdown": _markdown,
-    ".dialogue": _script,
-    ".script": _script,
+    **dict.fromkeys(dialogue.SUFFIXES, _script),
     **dict.fromkeys(subtitles.SUFFIXES, _subtitles),
     **dict.fromkeys(tables.SUFFIXES, table.paragraphs),
 }

@@ -8,10 +8,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from cluster_tts import storage
-from cluster_tts.documents import batch, readers, table, tables, urls
+from cluster_tts.documents import batch, readers, runs, table, tables, urls
 from cluster_tts.documents.names import Found, alike, choose
 from cluster_tts.documents.readers import READABLE, READERS
 from cluster_tts.documents.reading import USUAL, Reading
+from cluster_tts.documents.subtitles import SUFFIXES as SUBTITLES
 from cluster_tts.documents.videos import Videos, in_bucket
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.model import Document
@@ -23,13 +24,15 @@ def find(sources: Sequence[str], reading: Reading = USUAL) -> list[Document]:
     """The documents that ``sources`` lead to, in the order of the sources and within each in reading order.
 
     A source is a file, a folder or a glob, by path or by URL. Folders are searched to the bottom, without hidden
-    entries and without following links to other folders, so that a loop of links ends. Names depend on the set of files
-    alone. A table is one document, as many as its column ``document`` tells, or those that its rows name; one that
-    cannot be read is found all the same, for its reader to say why.
+    entries, without what runs have left there, and without following links to other folders, so that a loop of links
+    ends. Names depend on the set of files, and on what tables say, but not on the order of the sources. A table is one
+    document, as many as its column ``document`` tells, or those that its rows name; one that cannot be read is found
+    all the same, for its reader to say why.
 
     Raises:
         JobError: a source is missing, unreadable, of an unknown kind or without documents, or leads to a file that
-            another has led to; a table of jobs names what is not there; a subtitle file has several videos beside it.
+            another has led to; a table of jobs names what is not there; a subtitle file has several videos beside it,
+            or is where the run will write its own.
     """
     if not sources:
         raise JobError("no sources: name at least one file, folder or glob")
@@ -48,6 +51,9 @@ def find(sources: Sequence[str], reading: Reading = USUAL) -> list[Document]:
     for index, each in enumerate(documents):
         if reading.video and each.video is None and isinstance(each.path, Path):
             documents[index] = replace(each, video=videos.beside(each.path))
+    subtitles = [each.path for each in documents if each.below.suffix.lower() in SUBTITLES]
+    of_video = [each.video for each in documents if each.video and reading.video]
+    runs.refuse_overwritten([*subtitles, *of_video], reading.out)
     return [
         Document(names[each.key], each.path, each.part, each.voice, each.video if reading.video else None)
         for each in documents
@@ -102,6 +108,9 @@ def _search(source: str, reading: Reading) -> list[Found]:
             files = set(_expand(root, path.parts[fixed:]))
         else:
             raise JobError(f"'{source}' does not exist: check the path")
+        if not path.is_file():
+            is_run = runs.in_folder(root, reading.out)
+            files = {file for file in files if not runs.left_by_run(file.relative_to(root), is_run)}
     except OSError as error:
         raise JobError(f"'{error.filename or source}' cannot be read: {error.strerror}; check the path") from None
     if not files:
@@ -118,11 +127,14 @@ def _search_bucket(source: str, reading: Reading) -> list[Found]:
         for each in there.files
         if each.below.suffix.lower() in READERS or (there.is_file and not each.below.suffix)
     ]
+    if not there.is_file:
+        is_run = runs.in_bucket([*there.files, *there.others], reading.out)
+        readable = [each for each in readable if not runs.left_by_run(each.below, is_run)]
     if there.is_file and not readable:
         raise JobError(f"'{source}' cannot be read: what can be read is {READABLE}")
     if not readable:
         raise JobError(f"'{source}' leads to nothing that can be spoken: what is looked for is {', '.join(READERS)}")
-    videos = in_bucket(there.files, there.others) if reading.video else {}
+    videos = in_bucket(readable, [*there.files, *there.others]) if reading.video else {}
     return [Found(each.url, source, each.folder, each.below, each.url, video=videos.get(each.url)) for each in readable]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from cluster_tts.documents.columns import Columns, match
-from cluster_tts.documents.names import alike, safe
 from cluster_tts.documents.reading import Reading
 from cluster_tts.documents.tables import Table, load, values
 from cluster_tts.documents.text import LONGEST_PARAGRAPH, SPEAKABLE, endless, unwrap
@@ -98,7 +97,8 @@ def _spoken(rows: Iterator[_Row], columns: Columns, path: Path, reading: Reading
 
 
 class _Items:
-    """Ids of a document's items, each a file name that no other item has."""
+    """Ids of a document's items, as they are written and each in one row only. Names of files are made of them where
+    files are made."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -109,11 +109,11 @@ class _Items:
         own = row.get("item") or ("" if has_ids or not column else str(row.number))
         if not own:
             return None
-        item = safe(f"{own}-{column}" if column else own)
-        other = self._rows.setdefault(alike(item), row.number)
+        item = f"{own}-{column}" if column else own
+        other = self._rows.setdefault(item, row.number)
         if other != row.number:
             raise DocumentError(
-                f"'{self._path}', rows {other} and {row.number}: both are item '{item}'; give each an id of its own"
+                f"'{self._path}', rows {other} and {row.number}: both are item '{item[:80]}'; give each its own id"
             )
         return item
 

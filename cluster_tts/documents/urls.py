@@ -40,7 +40,7 @@ def search(source: str) -> Search:
     Raises:
         JobError: the URL cannot be used, its bucket is missing or cannot be reached.
     """
-    root, query = _without_query(source)
+    root, query = without_query(source)
     parent, _, name = root.rpartition("/")
     try:
         if name and not parent.endswith("/") and storage.at(parent + query).size(name) is not None:
@@ -64,20 +64,21 @@ def search(source: str) -> Search:
 
 def beside(url: str, name: str) -> str:
     """The URL of the file that is called ``name`` in the folder of the file at ``url``."""
-    root, query = _without_query(url)
+    root, query = without_query(url)
     return f"{root.rpartition('/')[0]}/{name}{query}"
 
 
 @contextmanager
 def fetched(url: str) -> Iterator[Path]:
     """The file at ``url`` on this machine, with the same suffix, until the block ends."""
-    root, query = _without_query(url)
+    root, query = without_query(url)
     parent, _, name = root.rpartition("/")
     with storage.at(parent + query).local(name) as path:
         yield path
 
 
-def _without_query(url: str) -> tuple[str, str]:
+def without_query(url: str) -> tuple[str, str]:
+    """``url`` up to its options, and those."""
     found = QUERY.search(url)
     return (url[: found.start()], found[0]) if found else (url, "")
 

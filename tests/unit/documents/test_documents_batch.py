@@ -127,7 +127,7 @@ def test_the_longest_name_decides_and_without_a_video_there_is_none(make: Make) 
     make("film.en.srt", "film.de.srt", "film.en.mp4", "film.mp4", "alone.srt", "text.txt", "text.mp4", "clip.mp4.srt")
     assert videos(".") == {
         "alone": None,
-        "clip.mp4": None,
+        "clip_mp4": None,
         "film.de": "film.mp4",
         "film.en": "film.en.mp4",
         "text": None,
@@ -189,8 +189,10 @@ def test_a_reading_is_what_the_job_says() -> None:
         chunking=ChunkingSettings(max_characters=100, language="de"),
         media=MediaSettings(video="none"),
     )
-    assert Reading.of(job) == Reading("never", frozenset({"anna"}), {"text": "verse"}, False, "cue", "de", 100, False)
-    assert Reading.of(Job()) == Reading()
+    assert Reading.of(job) == Reading(
+        "never", frozenset({"anna"}), {"text": "verse"}, False, "cue", "de", 100, False, "out"
+    )
+    assert Reading.of(Job()) == Reading(out="out")
 
 
 def test_a_document_that_is_gone_since_is_refused(make: Make) -> None:
