@@ -25,7 +25,7 @@ def jobs(path: Path, table: Found, reading: Reading, expand: Expand) -> list[Fou
     Raises:
         JobError: a row names what is not there, or what another row names; two rows have the same name.
     """
-    read = tables.load(path, table.path)
+    read = tables.load(path)
     columns = match(read, reading.columns, path)
     if not columns.of_jobs:
         return None

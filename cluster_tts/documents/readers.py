@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -59,7 +59,37 @@ def local(document: Document) -> AbstractContextManager[Path]:
     return nullcontext(document.source) if isinstance(document.source, Path) else urls.fetched(document.source)
 
 
-def read(document: Document, reading: Reading = USUAL) -> Iterator[Paragraph]:
+class Files:
+    """Files of documents as ``local`` gives them. The one that was fetched last stays for the next document in it,
+    until ``close``: a table of a thousand documents is fetched once."""
+
+    def __init__(self) -> None:
+        self._held = ExitStack()
+        self._fetched: tuple[str, Path] | None = None
+
+    @contextmanager
+    def local(self, document: Document) -> Iterator[Path]:
+        """The file of ``document`` on this machine, as long as no other is asked for."""
+        source = document.source
+        if isinstance(source, Path):
+            yield source
+            return
+        if self._fetched is None or self._fetched[0] != source:
+            self._drop()
+            self._fetched = source, self._held.enter_context(urls.fetched(source))
+        yield self._fetched[1]
+
+    def close(self) -> None:
+        """Let go of what was fetched, and of the table that was read."""
+        self._drop()
+        tables.forget()
+
+    def _drop(self) -> None:
+        self._fetched = None
+        self._held.close()
+
+
+def read(document: Document, reading: Reading = USUAL, files: Files | None = None) -> Iterator[Paragraph]:
     """The paragraphs of ``document`` in reading order, none of them empty, and at least one.
 
     Raises:
@@ -70,7 +100,7 @@ def read(document: Document, reading: Reading = USUAL) -> Iterator[Paragraph]:
     source = document.source
     silent = True
     try:
-        with local(document) as path:
+        with files.local(document) if files else local(document) as path:
             for paragraph in _paragraphs(path, document, reading):
                 silent = False
                 _refuse_late(paragraph, source)

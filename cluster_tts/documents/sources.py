@@ -68,7 +68,7 @@ def _expanded(found: Found, reading: Reading) -> list[Found]:
         with readers.local(Document("", found.path)) as path:
             try:
                 jobs = batch.jobs(path, found, reading, lambda job: _expanded(job, reading))
-                parts = table.parts(path, found.path, reading) if jobs is None else []
+                parts = table.parts(path, reading) if jobs is None else []
             except JobError as error:
                 raise JobError(str(error).replace(str(path), str(found.path))) from None
     except (DocumentError, OSError):  # which its reader meets again

@@ -1,10 +1,9 @@
 """Tables as they are on disk, CSV, JSON lines and Parquet: columns of texts, held in Arrow's memory.
 
-The last one is kept, so that a table of a thousand documents is read once and not a thousand times.
+The last one is kept until it is forgotten, so that a table of a thousand documents is read once, not a thousand times.
 """
 
 import csv
-import hashlib
 import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,8 +57,8 @@ class _Last:
     table: Table | None = None
 
 
-def load(path: Path, source: Path | str) -> Table:
-    """The table at ``path``, which may be a copy of ``source``.
+def load(path: Path) -> Table:
+    """The table at ``path``.
 
     Raises:
         DocumentError: it is damaged, too large, or no table.
@@ -67,15 +66,16 @@ def load(path: Path, source: Path | str) -> Table:
     status = path.stat()
     if status.st_size > MOST_BYTES:
         raise DocumentError(f"'{path}' is larger than {MOST_BYTES:,} bytes, which are the most for a table: split it")
-    if isinstance(source, Path):
-        key: object = (path.absolute(), status.st_size, status.st_mtime_ns, status.st_ino)
-    else:  # a copy, whose path and time are new each time
-        with path.open("rb") as file:
-            key = (source, hashlib.file_digest(file, "sha256").digest())
+    key = path.absolute(), status.st_size, status.st_mtime_ns, status.st_ino
     if _Last.table is None or _Last.key != key:
         _Last.table = None  # before the next one is read: two are not held at once
         _Last.key, _Last.table = key, READERS[path.suffix.lower()](path)
     return _Last.table
+
+
+def forget() -> None:
+    """Let go of the last table."""
+    _Last.key = _Last.table = None
 
 
 def values(column: pa.Array) -> Iterator[str]:
