@@ -13,7 +13,7 @@ from cluster_tts.documents.names import Found, alike, choose
 from cluster_tts.documents.readers import READABLE, READERS
 from cluster_tts.documents.reading import USUAL, Reading
 from cluster_tts.documents.subtitles import SUFFIXES as SUBTITLES
-from cluster_tts.documents.videos import Videos, in_bucket
+from cluster_tts.documents.videos import Videos, beside_url, in_bucket
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.model import Document
 
@@ -49,8 +49,8 @@ def find(sources: Sequence[str], reading: Reading = USUAL) -> list[Document]:
     batch.refuse_clashes(documents)
     names, videos = choose(documents), Videos()
     for index, each in enumerate(documents):
-        if reading.video and each.video is None and isinstance(each.path, Path):
-            documents[index] = replace(each, video=videos.beside(each.path))
+        if reading.video and each.video is None:
+            documents[index] = replace(each, video=_video_of(each, videos))
     subtitles = [each.path for each in documents if each.below.suffix.lower() in SUBTITLES]
     of_video = [each.video for each in documents if each.video and reading.video]
     runs.refuse_overwritten([*subtitles, *of_video], reading.out)
@@ -76,6 +76,13 @@ def _expanded(found: Found, reading: Reading) -> list[Found]:
     if jobs is not None:
         return jobs
     return [replace(found, part=part, name=_part_name(found, part)) for part in parts] or [found]
+
+
+def _video_of(found: Found, videos: Videos) -> Path | str | None:
+    """The video beside what was found. In a bucket it was listed with it, unless that is named itself."""
+    if isinstance(found.path, Path):
+        return videos.beside(found.path)
+    return None if found.searched else beside_url(found.path)
 
 
 def _part_name(found: Found, part: str) -> str | None:
@@ -117,7 +124,10 @@ def _search(source: str, reading: Reading) -> list[Found]:
         what = "has nothing to speak in it" if path.is_dir() else "matches nothing that can be spoken"
         raise JobError(f"'{source}' {what}: what is looked for is {', '.join(READERS)}")
     folder_name = root.resolve().name
-    return [Found(file, source, folder_name, file.relative_to(root), os.path.realpath(file)) for file in files]
+    return [
+        Found(file, source, folder_name, file.relative_to(root), os.path.realpath(file), searched=not path.is_file())
+        for file in files
+    ]
 
 
 def _search_bucket(source: str, reading: Reading) -> list[Found]:
@@ -135,7 +145,12 @@ def _search_bucket(source: str, reading: Reading) -> list[Found]:
     if not readable:
         raise JobError(f"'{source}' leads to nothing that can be spoken: what is looked for is {', '.join(READERS)}")
     videos = in_bucket(readable, [*there.files, *there.others]) if reading.video else {}
-    return [Found(each.url, source, each.folder, each.below, each.url, video=videos.get(each.url)) for each in readable]
+    return [
+        Found(
+            each.url, source, each.folder, each.below, each.url, video=videos.get(each.url), searched=not there.is_file
+        )
+        for each in readable
+    ]
 
 
 def _expand(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:
