@@ -1,5 +1,6 @@
 """From what the user named to documents: files, folders, globs, tables, each document with a name of its own."""
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path, PurePath
 
 from cluster_tts import storage
 from cluster_tts.documents import batch, readers, runs, table, tables, urls
+from cluster_tts.documents.columns import has_texts
 from cluster_tts.documents.names import Found, alike, choose
 from cluster_tts.documents.readers import READABLE, READERS
 from cluster_tts.documents.reading import USUAL, Reading
@@ -16,6 +18,8 @@ from cluster_tts.documents.subtitles import SUFFIXES as SUBTITLES
 from cluster_tts.documents.videos import Videos, beside_url, in_bucket
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.model import Document
+
+log = logging.getLogger(__name__)
 
 WILDCARD = re.compile(r"[*?\[]")
 
@@ -27,7 +31,7 @@ def find(sources: Sequence[str], reading: Reading = USUAL) -> list[Document]:
     entries, without what runs have left there, and without following links to other folders, so that a loop of links
     ends. Names depend on the set of files, and on what tables say, but not on the order of the sources. A table is one
     document, as many as its column ``document`` tells, or those that its rows name; one that cannot be read is found
-    all the same, for its reader to say why.
+    all the same, for its reader to say why. One that was come upon and holds other data is left out.
 
     Raises:
         JobError: a source is missing, unreadable, of an unknown kind or without documents, or leads to a file that
@@ -46,6 +50,12 @@ def find(sources: Sequence[str], reading: Reading = USUAL) -> list[Document]:
                     f"'{each.path}'{linked} is given twice, by '{other.source}' and by '{each.source}': name it once"
                 )
     documents = [document for each in found.values() for document in _expanded(each, reading)]
+    for source in sources:
+        if not any(each.source == source for each in documents):
+            raise JobError(
+                f"'{source}' leads to nothing that can be spoken: the tables there have neither texts nor sources of "
+                "texts; name the column in reading.columns.text"
+            )
     batch.refuse_clashes(documents)
     names, videos = choose(documents), Videos()
     for index, each in enumerate(documents):
@@ -67,6 +77,9 @@ def _expanded(found: Found, reading: Reading) -> list[Found]:
     try:
         with readers.local(Document("", found.path)) as path:
             try:
+                if found.searched and not has_texts(tables.outline(path), reading.columns):
+                    log.warning("'%s' is left out, for none of its columns is one of texts", found.path)
+                    return []
                 jobs = batch.jobs(path, found, reading, lambda job: _expanded(job, reading))
                 parts = table.parts(path, reading) if jobs is None else []
             except JobError as error:

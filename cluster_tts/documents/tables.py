@@ -8,9 +8,10 @@ import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -73,6 +74,18 @@ def load(path: Path) -> Table:
     return _Last.table
 
 
+def outline(path: Path) -> Table:
+    """The table at ``path``; of a damaged one its columns without rows, as the first row tells of them.
+
+    Raises:
+        DocumentError: not even those can be told.
+    """
+    try:
+        return load(path)
+    except DocumentError:
+        return Table({name: _joined([]) for name in HEADS[path.suffix.lower()](path)}, 0)
+
+
 def forget() -> None:
     """Let go of the last table."""
     _Last.key = _Last.table = None
@@ -91,9 +104,7 @@ def _csv(path: Path) -> Table:
             delimiter = _delimiter(file.read(HEAD_BYTES))
             file.seek(0)
             rows = _records(file, delimiter, path)
-            header = [DROPPED.sub("", name).strip() for name in next(rows, [])]
-            if not any(header) or len(header) > MOST_COLUMNS:
-                raise DocumentError(f"'{path}' has no names of columns in its first line: write them there")
+            header = _header(rows, path)
             if double := next((name for name in header if name and header.count(name) > 1), None):
                 raise DocumentError(f"'{path}' has two columns '{double}': rename one")
             return _of_rows(header, _checked(rows, len(header), path), first_row=2)
@@ -101,7 +112,20 @@ def _csv(path: Path) -> Table:
         raise DocumentError(f"'{path}' is not {encoding} to its end ({error.reason}): save it as UTF-8") from None
 
 
-def _records(file: TextIO, delimiter: str, path: Path) -> Iterator[list[str]]:
+def _csv_head(path: Path) -> list[str]:
+    with path.open(encoding=encoding_of(path), newline="", errors="replace") as file:
+        head = file.read(HEAD_BYTES)
+    return _header(_records(StringIO(head, newline=""), _delimiter(head), path), path)
+
+
+def _header(rows: Iterator[list[str]], path: Path) -> list[str]:
+    header = [DROPPED.sub("", name).strip() for name in next(rows, [])]
+    if not any(header) or len(header) > MOST_COLUMNS:
+        raise DocumentError(f"'{path}' has no names of columns in its first line: write them there")
+    return header
+
+
+def _records(file: Iterable[str], delimiter: str, path: Path) -> Iterator[list[str]]:
     rows = csv.reader(file, delimiter=delimiter, strict=True)
     try:
         yield from rows
@@ -161,6 +185,13 @@ def _json_lines(path: Path) -> Table:
     return Table(columns, rows, nested=nested)
 
 
+def _json_lines_head(path: Path) -> list[str]:
+    with path.open(encoding=encoding_of(path), errors="replace") as file:
+        lines = iter(lambda: file.readline(LONGEST_PARAGRAPH + 1), "")
+        number, line = next(((number, line) for number, line in enumerate(lines, 1) if line.strip()), (1, "{}"))
+    return list(_object(line, path, number))
+
+
 def _object(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
         value = json.loads(line)
@@ -206,6 +237,13 @@ def _parquet(path: Path) -> Table:
     return Table(columns | {name: _joined([]) for name in nested}, metadata.num_rows, nested=nested)
 
 
+def _parquet_head(path: Path) -> list[str]:
+    try:
+        return [name.strip() for name in pq.read_schema(path).names]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DocumentError(f"'{path}' cannot be read as Parquet: {_in_short(error)}; write it again") from None
+
+
 def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
@@ -241,3 +279,4 @@ def _joined(chunks: Sequence[pa.Array]) -> pa.Array:
 
 
 READERS = {".csv": _csv, ".jsonl": _json_lines, ".ndjson": _json_lines, ".parquet": _parquet}
+HEADS = {".csv": _csv_head, ".jsonl": _json_lines_head, ".ndjson": _json_lines_head, ".parquet": _parquet_head}
