@@ -75,15 +75,12 @@ def load(path: Path) -> Table:
 
 
 def outline(path: Path) -> Table:
-    """The table at ``path``; of a damaged one its columns without rows, as the first row tells of them.
+    """The columns of the table at ``path`` without rows, as its beginning tells of them: it may be large or damaged.
 
     Raises:
-        DocumentError: not even those can be told.
+        DocumentError: they cannot be told.
     """
-    try:
-        return load(path)
-    except DocumentError:
-        return Table({name: _joined([]) for name in HEADS[path.suffix.lower()](path)}, 0)
+    return Table({name: _joined([]) for name in HEADS[path.suffix.lower()](path)}, 0)
 
 
 def forget() -> None:
@@ -187,9 +184,16 @@ def _json_lines(path: Path) -> Table:
 
 def _json_lines_head(path: Path) -> list[str]:
     with path.open(encoding=encoding_of(path), errors="replace") as file:
-        lines = iter(lambda: file.readline(LONGEST_PARAGRAPH + 1), "")
-        number, line = next(((number, line) for number, line in enumerate(lines, 1) if line.strip()), (1, "{}"))
-    return list(_object(line, path, number))
+        lines = islice(iter(lambda: file.readline(LONGEST_PARAGRAPH + 1), ""), ROWS_AT_ONCE)
+        names: dict[str, None] = {}
+        for number, line in enumerate(lines, 1):
+            try:
+                names.update(dict.fromkeys(_object(line, path, number) if line.strip() else ()))
+            except DocumentError:
+                if not names:
+                    raise
+                break
+    return list(names)
 
 
 def _object(line: str, path: Path, number: int) -> dict[str, Any]:

@@ -156,9 +156,11 @@ def test_a_table_that_was_come_upon_and_is_damaged_is_found_where_it_has_texts(m
     make("in/a.txt")
     Path("in/b.csv").write_text("text\nOne.,Two.\n")
     Path("in/c.jsonl").write_text('{"text": "One."}\n{"te')
+    Path("in/e.jsonl").write_text('{"document": "e"}\n{"document": "e", "text": "One."}\n')
+    Path("in/f.jsonl").write_text("no JSON at all")
     Path("in/d.csv").write_text("verse\nOne.\n")
-    assert [each.name for each in find(["in"])] == ["a", "b", "c"]
-    assert [each.name for each in find(["in"], Reading(columns={"text": "verse"}))] == ["a", "d"]
+    assert [each.name for each in find(["in"])] == ["a", "b", "c", "e", "f"]
+    assert [each.name for each in find(["in"], Reading(columns={"text": "verse"}))] == ["a", "d", "f"]
 
 
 def test_a_table_of_jobs_that_was_come_upon_is_not_half_done(make: Make) -> None:
