@@ -45,7 +45,7 @@ def make_plan(
     known, located, reader = manifest.documents(), manifest.plans(), PlanReader()
     plan = Plan(context_characters=job.chunking.context_characters)
     measure, units_per_character = MEASURES[job.model.unit], dict[str, float]()
-    for document in documents:
+    for document in drafting.in_turn(documents):
         plan.completion.add(document.name)
         old = known.get(document.name)
         before = _Before(old, located.get(document.name), reader, believed=not fresh)

@@ -8,8 +8,8 @@ which suffix, and ``reading`` what they are told of the job: ``text``, ``markdow
 one entry there.
 """
 
-from cluster_tts.documents.readers import local, read
+from cluster_tts.documents.readers import Files, local, read
 from cluster_tts.documents.reading import Reading
 from cluster_tts.documents.sources import find
 
-__all__ = ["Reading", "find", "local", "read"]
+__all__ = ["Files", "Reading", "find", "local", "read"]

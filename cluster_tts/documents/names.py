@@ -27,7 +27,8 @@ class Found:
     its path without links or its URL.
 
     ``part`` are the rows of a table that are a document of their own. ``name`` is set where the user chose it, in a row
-    of a table of jobs as ``voice`` and ``video`` are; ``row`` tells which.
+    of a table of jobs as ``voice`` and ``video`` are; ``row`` tells which. ``searched`` is what was come upon in a
+    folder or by a glob, and not named itself.
     """
 
     path: Path | str
@@ -40,6 +41,7 @@ class Found:
     voice: str | None = None
     video: Path | str | None = None
     row: str = ""
+    searched: bool = False
 
     @property
     def key(self) -> tuple[str, str | None, str]:

@@ -22,9 +22,9 @@ CLOCK = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:[.,]\d+)?)", re.ASCII)
 log = logging.getLogger(__name__)
 
 
-def parts(path: Path, source: Path | str, reading: Reading) -> list[str]:
+def parts(path: Path, reading: Reading) -> list[str]:
     """The documents that the table is, by their names in it in order of first appearance; none if it is just one."""
-    table = load(path, source)
+    table = load(path)
     column = match(table, reading.columns, path).get("document")
     return list(table.rows_by(column)) if column else []
 
@@ -36,7 +36,7 @@ def paragraphs(path: Path, document: Document, reading: Reading) -> Iterator[Par
         JobError: a column that is asked for is not there, or one time stands beside several texts.
         DocumentError: no texts, a time that is none, or the same id in two rows.
     """
-    table = load(path, document.source)
+    table = load(path)
     columns = match(table, reading.columns, path)
     if len(columns.texts) > 1 and reading.times and columns.get("start"):
         raise JobError(

@@ -43,7 +43,7 @@ def search(source: str) -> Search:
     root, query = without_query(source)
     parent, _, name = root.rpartition("/")
     try:
-        if name and not parent.endswith("/") and storage.at(parent + query).size(name) is not None:
+        if is_file(source):
             return Search(True, [Remote(source, PurePosixPath(parent).name, PurePosixPath(name))])
         bucket, *parts = root.partition("://")[2].rstrip("/").split("/")
         first = next((index for index, part in enumerate(parts) if WILDCARD.search(part)), len(parts))
@@ -60,6 +60,13 @@ def search(source: str) -> Search:
         kind = found.files if _matches(name.split("/"), pattern) else found.others
         kind.append(Remote(f"{top}/{name}{query}", PurePosixPath(top).name, PurePosixPath(name)))
     return found
+
+
+def is_file(url: str) -> bool:
+    """Whether there is a file at ``url``; raises ``OSError`` where nobody can say."""
+    root, query = without_query(url)
+    parent, _, name = root.rpartition("/")
+    return bool(name) and not parent.endswith("/") and storage.at(parent + query).size(name) is not None
 
 
 def beside(url: str, name: str) -> str:

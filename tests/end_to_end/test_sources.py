@@ -29,3 +29,17 @@ def test_no_documents_items_stand_where_anothers_audio_is(cluster_tts: ClusterTt
     for name in "a", "a_wav":
         document = json.loads((tmp_path / "out" / "documents" / f"{name}.json").read_text())
         assert [item["item"] for item in document["items"]] == ["1:1", "1_1"]
+
+
+def test_a_folder_of_texts_may_hold_other_data(cluster_tts: ClusterTts, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name, content in {
+        "a.txt": "A sentence.",
+        "notes.txt": "TODO: buy milk.\nFIXME: the door.\n",
+        "log.jsonl": '{"source": "https://x"}\n',
+        "data.csv": "x,y\n1,2\n",
+    }.items():
+        (tmp_path / "in" / name).write_text(content)
+    ended = cluster_tts("run", "in", "--json", *TONE)
+    assert (ended.exit_code, [line["name"] for line in ended.json["documents"]]) == (0, ["a", "notes"])
+    assert "'in/log.jsonl' is left out" in ended.err

@@ -76,11 +76,15 @@ def test_subtitles_have_the_video_that_is_listed_beside_them(bucket: Bucket) -> 
     for source in films, f"{films}/**/*.srt":
         found = {document.name: document.video for document in find([source]) if document.name != "x"}
         assert found == {"a.en": f"{films}/a.MP4", "b": None, "c__a": None}
-    assert find([f"{films}/a.en.srt"])[0].video is None  # nothing is listed for one file
+    bucket.folder("films").write("jobs.csv", b"source,name\na.en.srt,A\nb.srt,B\n")
+    for source in f"{films}/a.en.srt", f"{films}/jobs.csv":
+        assert find([source])[0].video == f"{films}/a.MP4"
+    assert find([f"{films}/b.srt"])[0].video is None
     assert find([films], Reading(video=False))[0].video is None
     bucket.folder("films").write("b.mkv", b"")
     bucket.folder("films").write("b.mp4", b"")
     assert "several videos beside it, b.mkv and b.mp4" in refusal(films)
+    assert "several videos beside it, b.mkv and b.mp4" in refusal(f"{films}/b.srt")
 
 
 def test_tables_are_read_where_they_are(bucket: Bucket) -> None:

@@ -361,3 +361,13 @@ def test_a_time_by_which_silence_would_fill_the_disk_is_refused(tmp_path: Path) 
     with pytest.raises(DocumentError, match=r"late.csv': 'And then' would be heard after 277,778 hours"):
         list(read(document))
     assert [paragraph.text for paragraph in read(document, Reading(times=False))] == ["Hello", "And then"]
+
+
+def test_long_silence_is_told_once_with_where_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (path := tmp_path / "late.csv").write_text("text,start,end\nHello,5,\nAnd,9:00:00,20:00:00\nthen,30:36:00\n")
+    assert len(spoken(path)) == 3
+    [warning] = caplog.messages
+    assert warning.startswith(f"'{path}': 10.6 hours of silence stand before what begins after 30.60 hours")
+    caplog.clear()
+    assert len(spoken(path, Reading(times=False))) == 3
+    assert not caplog.messages
