@@ -16,22 +16,22 @@ def order_of(job: Job, plan: Plan, name: str, fence: Standing | None, only_items
     return JoinOrder(
         name, plan.locations[name], plan.completion.sounds(name), storage.at(job.out), Clips.of(job), job.stitching,
         fence, timeline=job.timeline, media=job.media, video=plan.rows[name].video_source, only_items=only_items,
+        replaces=name in plan.again,
     )  # fmt: skip
+
+
+def as_planned(row: DocumentRow, join_key: str | None) -> DocumentRow:
+    """``row`` of a document that is to be joined from what ``join_key`` names, and until then has no audio."""
+    return _silent(replace(row, status="planned", join_key=join_key))
 
 
 def as_incomplete(row: DocumentRow, missing: int, error: str | None = None) -> DocumentRow:
     """``row`` of a document that lacks clips, and hence has no audio."""
-    return replace(
-        row,
-        status="incomplete",
-        missing=missing,
-        error=error,
-        duration_s=None,
-        path=None,
-        size_bytes=None,
-        sha256=None,
-        video=None,
-    )
+    return _silent(replace(row, status="incomplete", missing=missing), error)
+
+
+def _silent(row: DocumentRow, error: str | None = None) -> DocumentRow:
+    return replace(row, error=error, duration_s=None, path=None, size_bytes=None, sha256=None, video=None)
 
 
 def as_whole(row: DocumentRow, joined: Joined) -> DocumentRow:

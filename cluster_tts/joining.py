@@ -31,7 +31,8 @@ class JoinOrder:
     """All that joining one whole document takes. Texts and audio are read where it is carried out.
 
     ``video`` is the path or URL of the video that it is the sound of. With ``only_items`` the document lacks clips,
-    whose sounds have no frames, and only those of its items are joined that lack none.
+    whose sounds have no frames, and only those of its items are joined that lack none. It ``replaces`` what an earlier
+    joining may have left.
     """
 
     document: str
@@ -45,6 +46,7 @@ class JoinOrder:
     media: MediaSettings = field(default_factory=MediaSettings)
     video: Path | str | None = None
     only_items: bool = False
+    replaces: bool = True
 
     def pieces(self) -> Iterator[Piece]:
         """The document's chunks in reading order, each with its clip."""
@@ -77,10 +79,11 @@ def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Jo
     may_publish = order.fence.check if order.fence else lambda: None
     if order.only_items:
         if any(True for _ in pieces()):
-            stitch_items(order.document, pieces, Files(order.clips, order.out, may_publish), order.settings)
+            files = Files(order.clips, order.out, may_publish, replaces=order.replaces)
+            stitch_items(order.document, pieces, files, order.settings)
         return None
     with _here(order.video) as video:
-        files = Files(order.clips, order.out, may_publish, video, order.media)
+        files = Files(order.clips, order.out, may_publish, video, order.media, order.replaces)
         return stitch(order.document, pieces, files, order.settings, order.timeline)
 
 

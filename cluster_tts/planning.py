@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from cluster_tts import storage
+from cluster_tts.assembly import as_planned
 from cluster_tts.clips import Clips
 from cluster_tts.completion import Completion
 from cluster_tts.cutting import MEASURES, Measure
@@ -98,6 +99,7 @@ def plan_of_manifest(job: Job, manifest: Manifest) -> Plan:
             for planned in reader.chunks(plan.locations[name]):
                 plan.completion.need(name, planned.clip_id, len(planned.text))
             plan.pending.append(name)
+            plan.again.add(name)
     _note_clips(plan, Clips.of(job).listing(), manifest)
     for name in plan.pending:
         plan.rows[name] = replace(plan.rows[name], join_key=_join_key(job, plan.rows[name]))
@@ -226,10 +228,9 @@ def _note_documents(plan: Plan, job: Job, known: Mapping[str, DocumentRow], fres
         if old is None or old.plan_digest != row.plan_digest:
             plan.stale.append(name)
         plan.pending.append(name)
-        plan.rows[name] = replace(
-            row, status="planned", join_key=key, path=None, size_bytes=None, sha256=None, duration_s=None, error=None,
-            video=None,
-        )  # fmt: skip
+        if old is not None:
+            plan.again.add(name)
+        plan.rows[name] = as_planned(row, key)
 
 
 def _as_it_was(row: DocumentRow, old: DocumentRow) -> DocumentRow:

@@ -15,6 +15,7 @@ import numpy as np
 from cluster_tts.audio import KEPT_S, Samples
 from cluster_tts.clips import Clips, digest
 from cluster_tts.job import MediaSettings, StitchingSettings, TimelineSettings
+from cluster_tts.stitching.clearing import clear_files, clear_items
 from cluster_tts.stitching.encode import LOSSLESS, Content, Write, encoder, output_rate
 from cluster_tts.stitching.fit import Timeline, in_time_order, on_time
 from cluster_tts.stitching.layout import Kept, Layout, in_a_row, trimmed
@@ -35,7 +36,8 @@ USUAL_TIMES = TimelineSettings()
 class Files:
     """Where clips are, and where their documents go; ``may_publish`` raises where nothing may be written any more.
 
-    ``video`` gets the document as a sound track, as ``media`` says.
+    ``video`` gets the document as a sound track, as ``media`` says. What there is of an earlier joining is replaced,
+    where it ``replaces`` one: in a bucket it takes a while to find out that there is nothing.
     """
 
     clips: Clips
@@ -43,6 +45,7 @@ class Files:
     may_publish: Callable[[], object] = lambda: None
     video: Path | None = None
     media: MediaSettings = field(default_factory=MediaSettings)
+    replaces: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,8 @@ def stitch(
     """Join ``pieces`` into ``documents/<name>.<format>``, with times in ``<name>.json``, cues in ``.srt`` and ``.vtt``.
 
     ``pieces`` is called once for each pass and must give the same pieces, at least one. The files take their places
-    once all are complete and may be published, items first, the audio last: where it is, all is whole. Clips inside OUT
-    are named from there.
+    once all are complete and may be published: what is there of an earlier joining goes, its audio first, then items
+    come, the audio last. So where it is, all is whole. Clips inside OUT are named from there.
 
     Raises:
         DamagedClips: clips are not what the manifest says. It names all of them, and no file is left.
@@ -251,13 +254,14 @@ def _publish(score: _Score, files: Files, items: ItemFiles | None, ready: Mappin
     """Bring everything to its place, in that order: items, then what is ``ready``."""
     folder = files.out / "documents"
     files.may_publish()
+    if files.replaces:
+        clear_files(folder, score.name)
+    names = {_item_name(score, item.name): item.path for item in items.items} if items else {}
+    for name, path in names.items():
+        folder.publish(path, name)
+    if files.replaces:
+        clear_items(folder, score.name, kept=names)
     if items:
-        names = {_item_name(score, item.name): item.path for item in items.items}
-        for name, path in names.items():
-            folder.publish(path, name)
-        for entry in list(folder.files(score.name)):  # of an earlier run
-            if entry.name not in names:
-                folder.remove(entry.name)
         files.may_publish()  # that may have taken long
     for name, path in ready.items():
         folder.publish(path, name)
