@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster_tts import documents, keys, media, saved_job
@@ -132,7 +133,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
     manifest, out = record.manifest, places.at(job.out)
     close_dead(manifest.folder, out / "clips", manifest.damage)
     purse = await asyncio.to_thread(purse_of, job, manifest)
-    pool = _pool(job, purse, manifest.run_id)
+    pool = _pool(job, purse, manifest.run_id, found)
     crew: Crew | None = None
     # Ray takes seconds to start. A new OUT has surely something to speak, so reading and cutting go on meanwhile;
     # in one that is not new the plan may well say that nothing is left to do.
@@ -187,12 +188,13 @@ def refuse_unready(job: Job, found: Sequence[Document]) -> None:
         make_provider(replace(job.provider, voice=voice or None))
 
 
-def _pool(job: Job, purse: Purse, run: str) -> "RayCrew | None":
+def _pool(job: Job, purse: Purse, run: str, found: Sequence[Document]) -> "RayCrew | None":
     if job.engine != "ray":
         return None
     from cluster_tts.cluster.crew import RayCrew  # planning and the local engine never pay for importing Ray
 
-    return RayCrew(job, purse=purse, run_id=run)
+    videos = [document.video for document in found if isinstance(document.video, Path)]
+    return RayCrew(job, purse=purse, run_id=run, videos=videos)
 
 
 def _joins_cluster(job: Job) -> bool:

@@ -1,7 +1,7 @@
 """One document's joining as something that can be sent: where its plan stands and what its clips measure."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cluster_tts.clips import Clips
 from cluster_tts.completion import unpack
 from cluster_tts.documents.urls import fetched
-from cluster_tts.errors import Interrupted
+from cluster_tts.errors import DocumentError, Interrupted
 from cluster_tts.job import MediaSettings, StitchingSettings, TimelineSettings
 from cluster_tts.manifest import PlanLocation
 from cluster_tts.stitching import Files, Joined, Piece, item_of, stitch, stitch_items
@@ -87,8 +87,26 @@ def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Jo
         return stitch(order.document, pieces, files, order.settings, order.timeline)
 
 
-def _here(video: Path | str | None) -> AbstractContextManager[Path | None]:
-    """The video as a file of this machine, for as long as the block lasts."""
-    if isinstance(video, str) and is_url(video):
-        return fetched(video)
-    return nullcontext(Path(video) if video else None)
+@contextmanager
+def _here(video: Path | str | None) -> Iterator[Path | None]:
+    """The video as a file of this machine, for as long as the block lasts.
+
+    Raises:
+        DocumentError: it is not there, or cannot be opened.
+    """
+    if video is None:
+        yield None
+    elif isinstance(video, str) and is_url(video):
+        with ExitStack() as held:
+            try:
+                path = held.enter_context(fetched(video))
+            except FileNotFoundError:
+                raise DocumentError(f"there is no video '{video}' any more: bring it back") from None
+            yield path
+    else:
+        try:
+            with Path(video).open("rb"):
+                pass
+        except OSError as error:
+            raise DocumentError(f"the video '{video}' cannot be read: {error.strerror}; bring it back") from None
+        yield Path(video)

@@ -69,7 +69,7 @@ def _rows(table: Table, columns: Columns, found: Found) -> Iterator[Found]:
             source=found.source,
             name=job.get("name") or None,
             voice=job.get("voice") or None,
-            video=_file(video, found, where).path if video else None,
+            video=_anywhere(_file(video, found, where).path) if video else None,
             row=where,
         )
 
@@ -93,6 +93,11 @@ def _file(name: str, table: Found, where: str) -> Found:
     except (OSError, ValueError, RuntimeError):  # a name too long, with a NUL in it, of a home that nobody has
         pass
     raise JobError(f"{where}: there is no file '{name[:200]}'; name it as seen from the folder of the table")
+
+
+def _anywhere(address: Path | str) -> Path | str:
+    """The same for a process that was started in another folder."""
+    return address.absolute() if isinstance(address, Path) else address
 
 
 def _address(name: str, table: Path | str) -> Path | str:
