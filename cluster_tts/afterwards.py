@@ -13,7 +13,7 @@ from cluster_tts import storage as places
 from cluster_tts.assembly import as_incomplete, as_planned, as_whole, order_of
 from cluster_tts.clips import Clips
 from cluster_tts.endings import Result, ending, finish, verdict_of
-from cluster_tts.errors import EXIT_CONTINUE, DamagedClips, Interrupted, JobError
+from cluster_tts.errors import EXIT_CONTINUE, DamagedClips, DocumentError, Interrupted, JobError
 from cluster_tts.fencing import Fence, at_work
 from cluster_tts.job import Job
 from cluster_tts.joining import join
@@ -25,7 +25,7 @@ from cluster_tts.report import MOST_FAILURES, Report
 from cluster_tts.storage import Folder
 from cluster_tts.submitted import refuse_relative, submission
 from cluster_tts.workload import Plan
-from cluster_tts.workspace import log_file, run_id, storage
+from cluster_tts.workspace import clear_document, log_file, run_id, storage
 
 log = logging.getLogger(__name__)
 
@@ -107,13 +107,19 @@ def _stitch(
                     joined = join(order_of(job, plan, name, badge))
                     assert joined is not None, "a whole document is joined as a whole"
                     row = as_whole(row, joined)
+                    if joined.complaint:
+                        log.warning("%s has its audio, but no video: %s", name, joined.complaint)
                 except DamagedClips as damage:
                     missing, error = len(damage.clip_ids), str(damage)
+                except DocumentError as lost:
+                    log.error("%s was not joined: %s", name, lost)
+                    error = str(lost)
             if missing and _has_audio(out, before[name]):
                 kept.append(name)
                 row = before[name]  # and no run buys the clips again that its audio was joined from
-            elif missing:
+            elif missing or error:
                 row = as_incomplete(row, missing, error)
+                clear_document(out, name)
             record.document(row)
             record.beat()
         return finish(job, plan, record, len(kept)), kept

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -57,13 +57,13 @@ class JoinOrder:
 
 
 def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Joined | None:
-    """Join a document into ``OUT/documents``; None where only items were.
+    """Join a document into ``OUT/documents``; None where only items were. Where its video takes no sound track, its
+    audio is there all the same, and what is joined has a ``complaint``.
 
     ``is_stopped`` is looked at before every clip.
 
     Raises:
         DamagedClips: clips are missing or not what the manifest says; nothing was written.
-        DocumentError: its video cannot be read, or takes no sound track; nothing was written.
         Interrupted: another run owns OUT by now, or it was stopped; nothing was written.
     """
 
@@ -82,9 +82,15 @@ def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Jo
             files = Files(order.clips, order.out, may_publish, replaces=order.replaces)
             stitch_items(order.document, pieces, files, order.settings)
         return None
-    with _here(order.video) as video:
-        files = Files(order.clips, order.out, may_publish, video, order.media, order.replaces)
-        return stitch(order.document, pieces, files, order.settings, order.timeline)
+    files = Files(order.clips, order.out, may_publish, media=order.media, replaces=order.replaces)
+    try:
+        with _here(order.video) as video:
+            return stitch(order.document, pieces, replace(files, video=video), order.settings, order.timeline)
+    except DocumentError as error:  # of the video, which may be the last that was looked at
+        if order.video is None:
+            raise
+        alone = stitch(order.document, pieces, files, order.settings, order.timeline)
+        return replace(alone, complaint=str(error))
 
 
 @contextmanager
@@ -102,7 +108,10 @@ def _here(video: Path | str | None) -> Iterator[Path | None]:
                 path = held.enter_context(fetched(video))
             except FileNotFoundError:
                 raise DocumentError(f"there is no video '{video}' any more: bring it back") from None
-            yield path
+            try:
+                yield path
+            except DocumentError as error:
+                raise DocumentError(str(error).replace(str(path), video)) from None
     else:
         try:
             with Path(video).open("rb"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from cluster_tts import storage
-from cluster_tts.assembly import as_planned
+from cluster_tts.assembly import as_planned, video_of
 from cluster_tts.clips import Clips
 from cluster_tts.completion import Completion
 from cluster_tts.cutting import MEASURES, Measure
@@ -220,7 +220,7 @@ def _note_documents(plan: Plan, job: Job, known: Mapping[str, DocumentRow], fres
             plan.stale.append(name)
             continue
         key = _join_key(job, row)
-        is_current = not fresh and old is not None and old.status == "whole" and old.join_key == key
+        is_current = not fresh and old is not None and old.status == "whole" and not old.error and old.join_key == key
         if is_current and old and _is_there(old, size) and (not job.stitching.each_item or _has_items(out, old, size)):
             plan.completion.release(name)
             plan.rows[name] = _as_it_was(row, old)
@@ -243,7 +243,8 @@ def _as_it_was(row: DocumentRow, old: DocumentRow) -> DocumentRow:
 
 def _join_key(job: Job, row: DocumentRow) -> str:
     """A digest of all that the document's audio is joined from."""
-    timed = [asdict(job.timeline), row.video_source and [row.video_source, asdict(job.media)]]
+    video = video_of(job, row)
+    timed = [asdict(job.timeline), video and [video, asdict(job.media)]]
     return digest_of([row.plan_digest, asdict(job.stitching), timed])
 
 

@@ -68,6 +68,11 @@ def beside(url: str, name: str) -> str:
     return f"{root.rpartition('/')[0]}/{name}{query}"
 
 
+def suffix(url: str) -> str:
+    """How the name of the file at ``url`` ends, with its dot."""
+    return PurePosixPath(_without_query(url)[0]).suffix
+
+
 @contextmanager
 def fetched(url: str) -> Iterator[Path]:
     """The file at ``url`` on this machine, with the same suffix, until the block ends."""

@@ -17,7 +17,7 @@ from cluster_tts.media.tracks import Video, add_copy, copy_tags, opened, order, 
 if TYPE_CHECKING:
     from av.container import OutputContainer
 
-__all__ = ["add_track", "duration_s", "require"]
+__all__ = ["add_track", "check", "duration_s", "refuse_container", "require"]
 
 CONTAINERS: dict[str, tuple[str, Kind]] = {
     ".mp4": ("mp4", "m4b"),
@@ -54,7 +54,7 @@ def add_track(video: Path, speech: Path, target: Path, settings: MediaSettings, 
     After an error there is nothing at ``target``.
     """
     require()
-    form, kind = _container(video, target)
+    form, kind = _container(video, target.suffix)
     with ExitStack() as held:
         source = held.enter_context(opened(video))
         sound = _sound(source, speech, kind, settings, held)
@@ -68,6 +68,26 @@ def add_track(video: Path, speech: Path, target: Path, settings: MediaSettings, 
                 streams[each.index] = add_copy(copy, each, source)
             copy_tags(source, copy)
             _copy(source, {index: stream for index, stream in streams.items() if stream is not None}, copy, track)
+
+
+def refuse_container(video: Path | str, suffix: str) -> None:
+    """Raise ``DocumentError`` where a video whose name ends with ``suffix`` takes no sound track here."""
+    _container(video, suffix)
+
+
+def check(video: Path, settings: MediaSettings) -> None:
+    """Nothing, where ``video`` will take a sound track, as far as can be told before there is one.
+
+    Raises:
+        JobError: PyAV is not installed.
+        DocumentError: it is no video, is cut, or is of a kind that takes no such track.
+        OSError: it cannot be read.
+    """
+    require()
+    refuse_container(video, video.suffix)
+    with opened(video) as source:
+        _own(source, settings)
+    duration_s(video)
 
 
 def duration_s(video: Path) -> float:
@@ -88,9 +108,9 @@ def duration_s(video: Path) -> float:
         return float(ended_s - source.start_s)
 
 
-def _container(video: Path, target: Path) -> tuple[str, Kind]:
+def _container(video: Path | str, suffix: str) -> tuple[str, Kind]:
     try:
-        return CONTAINERS[target.suffix.lower()]
+        return CONTAINERS[suffix.lower()]
     except KeyError:
         known = ", ".join(CONTAINERS)
         raise DocumentError(f"'{video}' is none of {known}, which get a sound track here: convert it to mkv") from None
@@ -98,16 +118,24 @@ def _container(video: Path, target: Path) -> tuple[str, Kind]:
 
 def _sound(source: Video, speech: Path, kind: Kind, settings: MediaSettings, held: ExitStack) -> Sound:
     """What the new track is made of, at a rate that its encoder knows: that of the speech, or of the video's sound."""
-    own: Any = source.file.streams.best("audio")
-    if settings.duck_db is not None and own is not None and own.codec_context is None:
-        raise DocumentError(f"'{source.path}' has a sound track that nothing here decodes: set media.duck_db=null")
-    wanted = rate_of(speech) if own is None or settings.duck_db is None else own.rate
+    own = _own(source, settings)
+    wanted = rate_of(speech) if own is None else own.rate
     rate = min((known for known in RATES[kind] if known >= wanted), default=RATES[kind][-1])
     said = Speech(speech, rate, held)
     if own is None or settings.duck_db is None:
         return said
     original = Original(source, own.index, rate, held)
     return Ducked(said, activity(speech, rate), original, settings.duck_db)
+
+
+def _own(source: Video, settings: MediaSettings) -> Any:
+    """The stream of the video's own sound that is heard below the speech, None where none is."""
+    own = source.file.streams.best("audio")
+    if settings.duck_db is None or own is None:
+        return None
+    if own.codec_context is None:
+        raise DocumentError(f"'{source.path}' has a sound track that nothing here decodes: set media.duck_db=null")
+    return own
 
 
 @contextmanager

@@ -52,7 +52,8 @@ class Files:
 class Joined:
     """The finished document; ``path`` is from OUT on: its audio, or its JSON where only its items were wanted.
 
-    ``video`` is the copy of its video that has the sound, from OUT on.
+    ``video`` is the copy of its video that has the sound, from OUT on; ``complaint`` says why there is none although
+    it has a video.
     """
 
     path: str
@@ -62,6 +63,7 @@ class Joined:
     sha256: str
     chunks: int
     video: str | None = None
+    complaint: str | None = None
 
     @property
     def seconds(self) -> float:

@@ -11,6 +11,9 @@ from cluster_tts import config
 from cluster_tts.afterwards import stitch_out
 from cluster_tts.commands import run_job
 from cluster_tts.endings import Result
+from cluster_tts.errors import DocumentError
+from cluster_tts.joining import JoinOrder, join
+from cluster_tts.stitching import Joined
 from cluster_tts.storage import LocalFolder
 
 TONE = ("provider.name=tone", "engine=local", "check.characters_per_second=null", "stitching.each_item=true")
@@ -105,3 +108,23 @@ def test_what_is_of_other_settings_goes(folder: Path, settings: tuple[str, ...],
     assert set(made(folder)) == left
     if settings[:1] != ("stitching.each_item=false",):
         assert len(json.loads(made(folder)["a.json"])["items"]) == 2
+
+
+def test_one_that_cannot_be_joined_stops_no_other_and_leaves_no_audio(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "texts" / "b.txt").write_text("A third sentence.")
+    assert run(folder).exit_code == 0
+
+    def picky(order: JoinOrder) -> Joined | None:
+        if order.document == "a":
+            raise DocumentError("'a.opus' cannot be written as opus")
+        return join(order)
+
+    monkeypatch.setattr("cluster_tts.afterwards.join", picky)
+    result = stitch_out(str(folder / "out"), ["stitching.each_item=false"])
+    assert result.exit_code == 3
+    assert [(line.status, line.error) for line in result.report.documents] == [
+        ("incomplete", "'a.opus' cannot be written as opus"), ("whole", None),
+    ]  # fmt: skip
+    assert set(made(folder)) == {"b.json", "b.srt", "b.vtt", "b.wav"}
