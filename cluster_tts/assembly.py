@@ -36,7 +36,9 @@ def as_incomplete(row: DocumentRow, missing: int, error: str | None = None) -> D
 
 
 def _silent(row: DocumentRow, error: str | None = None) -> DocumentRow:
-    return replace(row, error=error, duration_s=None, path=None, size_bytes=None, sha256=None, video=None)
+    return replace(
+        row, error=error, duration_s=None, path=None, size_bytes=None, sha256=None, video=None, video_size_bytes=None
+    )
 
 
 def as_whole(row: DocumentRow, joined: Joined) -> DocumentRow:
@@ -50,5 +52,6 @@ def as_whole(row: DocumentRow, joined: Joined) -> DocumentRow:
         size_bytes=joined.size_bytes,
         sha256=joined.sha256,
         video=joined.video,
+        video_size_bytes=joined.video_size_bytes,
         error=joined.complaint,
     )

@@ -6,12 +6,14 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from cluster_tts import storage
 from cluster_tts.assembly import as_planned, video_of
 from cluster_tts.clips import Clips
 from cluster_tts.completion import Completion
 from cluster_tts.cutting import MEASURES, Measure
+from cluster_tts.documents import urls
 from cluster_tts.drafting import Drafting, digest_of
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import Job
@@ -237,30 +239,42 @@ def _as_it_was(row: DocumentRow, old: DocumentRow) -> DocumentRow:
     """``row``, which may be new although its chunks are not (a blank was added), with the audio that ``old`` has."""
     return replace(
         row, status="whole", join_key=old.join_key, path=old.path, size_bytes=old.size_bytes,
-        sha256=old.sha256, duration_s=old.duration_s, video=old.video,
+        sha256=old.sha256, duration_s=old.duration_s, video=old.video, video_size_bytes=old.video_size_bytes,
     )  # fmt: skip
 
 
 def _join_key(job: Job, row: DocumentRow) -> str:
     """A digest of all that the document's audio is joined from."""
     video = video_of(job, row)
-    timed = [asdict(job.timeline), video and [video, asdict(job.media)]]
+    timed = [asdict(job.timeline), video and [video, _stamp(video), asdict(job.media)]]
     return digest_of([row.plan_digest, asdict(job.stitching), timed])
+
+
+def _stamp(video: str) -> list[int | None]:
+    """What tells a video from another at the same place: its size, and of a path when it was last written."""
+    if storage.is_url(video):
+        return [urls.size(video)]
+    try:
+        status = Path(video).stat()
+    except OSError:  # which joining meets again, and tells of
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _is_there(row: DocumentRow, size: Callable[[str], int | None]) -> bool:
     """Whether a document's audio stands as it was joined, with its times and subtitles beside it, and its video."""
     if row.path is None or size(row.path) != row.size_bytes:
         return False
-    beside = [f"documents/{row.document}.{suffix}" for suffix in BESIDE]
-    return all(size(name) is not None for name in (*beside, *([row.video] if row.video else [])))
+    if row.video is not None and size(row.video) != row.video_size_bytes:
+        return False
+    return all(size(f"documents/{row.document}.{suffix}") is not None for suffix in BESIDE)
 
 
 def _has_items(out: Folder, row: DocumentRow, size: Callable[[str], int | None]) -> bool:
     """Whether the files of all items of a document stand, as far as what stands beside it tells."""
     try:
         items = json.loads(out.read(f"documents/{row.document}.json"))["items"]
-        return all(size(item["path"]) is not None for item in items)
+        return all(size(item["path"]) == item["size_bytes"] for item in items)
     except (OSError, ValueError, LookupError, TypeError):
         return False
 

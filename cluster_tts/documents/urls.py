@@ -73,6 +73,13 @@ def suffix(url: str) -> str:
     return PurePosixPath(_without_query(url)[0]).suffix
 
 
+def size(url: str) -> int | None:
+    """The size in bytes of the file at ``url``; None where it is not there."""
+    root, query = _without_query(url)
+    parent, _, name = root.rpartition("/")
+    return storage.at(parent + query).size(name)
+
+
 @contextmanager
 def fetched(url: str) -> Iterator[Path]:
     """The file at ``url`` on this machine, with the same suffix, until the block ends."""

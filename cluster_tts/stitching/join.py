@@ -63,6 +63,7 @@ class Joined:
     sha256: str
     chunks: int
     video: str | None = None
+    video_size_bytes: int | None = None
     complaint: str | None = None
 
     @property
@@ -187,7 +188,7 @@ def _written(score: _Score, files: Files, scratch: ExitStack) -> tuple[Joined, I
     path, last = list(ready.items())[-1]
     joined = Joined(
         f"documents/{path}", score.layout.frames, score.layout.rate, last.stat().st_size, sha256 or digest(last),
-        len(score.layout.places), f"documents/{copy}" if copy else None,
+        len(score.layout.places), f"documents/{copy}" if copy else None, ready[copy].stat().st_size if copy else None,
     )  # fmt: skip
     return joined, items, ready
 
@@ -236,7 +237,8 @@ def _endings(
         lists["items"] = [
             {
                 "item": item.id, "path": f"documents/{_item_name(score, item.name)}", "start_frame": item.start,
-                "end_frame": item.end, "frames": item.end - item.start, "sha256": item.sha256,
+                "end_frame": item.end, "frames": item.end - item.start, "size_bytes": item.size_bytes,
+                "sha256": item.sha256,
             }
             for item in items
         ]  # fmt: skip

@@ -28,6 +28,7 @@ class Item:
     start: int
     end: int
     left: int
+    size_bytes: int = 0
     sha256: str = ""
 
 
@@ -65,7 +66,7 @@ class ItemFiles:
             mixer, held = self._open.pop(item)
             with held:
                 mixer.finish(what.end)
-            what.sha256 = digest(what.path)
+            what.size_bytes, what.sha256 = what.path.stat().st_size, digest(what.path)
 
     def close(self) -> None:
         """Give up what is still open; nothing is, where all pieces were written."""

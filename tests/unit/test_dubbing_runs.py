@@ -42,7 +42,7 @@ def run(*settings: str, sources: str = "in") -> Result:
 
 
 def made(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (folder / "out/documents").iterdir()}
+    return {path.name: path.read_bytes() for path in (folder / "out/documents").iterdir() if path.is_file()}
 
 
 def error_of(folder: Path) -> str | None:
@@ -125,3 +125,22 @@ def test_without_videos_the_copy_goes_and_stays_away(folder: Path) -> None:
     assert made(folder).keys() == ALL
     assert run("media.video=none").exit_code == 0
     assert made(folder).keys() == ALL - {"film.mp4"}
+
+
+def test_another_video_at_the_same_place_gets_the_speech(folder: Path) -> None:
+    assert run().exit_code == 0
+    before = made(folder)
+    make(folder / "in/film.mp4", Recipe(seconds=2))
+    assert run().exit_code == 0
+    assert made(folder)["film.mp4"] != before["film.mp4"]
+    assert len(made(folder)["film.wav"]) > len(before["film.wav"]), "the audio is as long as the video"
+
+
+def test_a_copy_that_was_cut_is_made_again(folder: Path) -> None:
+    assert run("stitching.each_item=true").exit_code == 0
+    copy, item = folder / "out/documents/film.mp4", folder / "out/documents/film/0001.wav"
+    for path in copy, item:
+        size = path.stat().st_size
+        os.truncate(path, 100)
+        assert run("stitching.each_item=true").exit_code == 0
+        assert path.stat().st_size == pytest.approx(size, abs=100)
