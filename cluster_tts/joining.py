@@ -60,7 +60,7 @@ def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Jo
     """Join a document into ``OUT/documents``; None where only items were. Where its video takes no sound track, its
     audio is there all the same, and what is joined has a ``complaint``.
 
-    ``is_stopped`` is looked at before every clip.
+    ``is_stopped`` is looked at before every clip, and every few seconds of audio.
 
     Raises:
         DamagedClips: clips are missing or not what the manifest says; nothing was written.
@@ -69,20 +69,22 @@ def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Jo
 
     lacking = {item_of(piece) for piece in order.pieces() if not piece.sound.frames} if order.only_items else set()
 
+    def heed() -> None:
+        if is_stopped():
+            raise Interrupted(f"'{order.document}' was not joined to its end: run the same command again")
+
     def pieces() -> Iterator[Piece]:
         for piece in order.pieces():
-            if is_stopped():
-                raise Interrupted(f"'{order.document}' was not joined to its end: run the same command again")
+            heed()
             if not lacking or item_of(piece) not in lacking:
                 yield piece
 
     may_publish = order.fence.check if order.fence else lambda: None
+    files = Files(order.clips, order.out, may_publish, media=order.media, replaces=order.replaces, heed=heed)
     if order.only_items:
         if any(True for _ in pieces()):
-            files = Files(order.clips, order.out, may_publish, replaces=order.replaces)
             stitch_items(order.document, pieces, files, order.settings)
         return None
-    files = Files(order.clips, order.out, may_publish, media=order.media, replaces=order.replaces)
     try:
         with _here(order.video) as video:
             return stitch(order.document, pieces, replace(files, video=video), order.settings, order.timeline)

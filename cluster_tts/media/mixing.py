@@ -4,7 +4,7 @@ Both are read as far as they are asked for, so that memory does not grow with th
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
@@ -87,15 +87,15 @@ def step_frames(rate: int) -> int:
     return round(rate * STEP_S)
 
 
-def activity(path: Path, rate: int) -> Flags:
-    """Whether somebody speaks, for every 10 ms of the file at ``path``, counted in frames of ``rate``."""
-    step = step_frames(rate)
+def activity(path: Path, rate: int, heed: Callable[[], object]) -> Flags:
+    """Whether somebody speaks, for every 10 ms of the file at ``path``, counted in frames of ``rate``; ``heed`` is
+    called for every 10 s."""
+    step, parts = step_frames(rate), []
     with ExitStack() as held:
         speech = Speech(path, rate, held)
-        parts = [
-            active(speech.take(min(step * 1000, speech.frames - first))[:, 0], step)
-            for first in range(0, speech.frames, step * 1000)
-        ]
+        for first in range(0, speech.frames, step * 1000):
+            heed()
+            parts.append(active(speech.take(min(step * 1000, speech.frames - first))[:, 0], step))
     return np.concatenate(parts) if parts else np.zeros(0, np.bool_)
 
 

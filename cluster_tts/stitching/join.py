@@ -15,6 +15,7 @@ import numpy as np
 from cluster_tts.audio import KEPT_S, Samples
 from cluster_tts.clips import Clips, digest
 from cluster_tts.job import MediaSettings, StitchingSettings, TimelineSettings
+from cluster_tts.media import Dub
 from cluster_tts.stitching.clearing import clear_files, clear_items
 from cluster_tts.stitching.encode import LOSSLESS, Content, Write, encoder, output_rate
 from cluster_tts.stitching.fit import Timeline, in_time_order, on_time
@@ -37,7 +38,8 @@ class Files:
     """Where clips are, and where their documents go; ``may_publish`` raises where nothing may be written any more.
 
     ``video`` gets the document as a sound track, as ``media`` says. What there is of an earlier joining is replaced,
-    where it ``replaces`` one: in a bucket it takes a while to find out that there is nothing.
+    where it ``replaces`` one: in a bucket it takes a while to find out that there is nothing. ``heed`` is called every
+    few seconds of audio, and raises where nobody wants the document any more.
     """
 
     clips: Clips
@@ -46,6 +48,7 @@ class Files:
     video: Path | None = None
     media: MediaSettings = field(default_factory=MediaSettings)
     replaces: bool = True
+    heed: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def _score(name: str, pieces: Pieces, files: Files, settings: StitchingSettings,
     has_times = has_times and timeline.fit != "none"
     rate = output_rate(highest, settings)
     order = read_order(pieces(), rate, settings)
-    least = frames_of(files.video, rate) if files.video else 0
+    least = frames_of(files.video, rate, files.heed) if files.video else 0
     crossfade = round(rate * settings.crossfade_ms / 1000)
     clips = order.clips
     if has_times or crossfade or settings.trim_silence or settings.loudness_lufs is not None:
@@ -178,7 +181,7 @@ def _written(score: _Score, files: Files, scratch: ExitStack) -> tuple[Joined, I
         if files.video and copy:
             track = next(tracks[suffix] for suffix in LOSSLESS if suffix in tracks)
             ready[copy] = new(copy)
-            mux(files.video, track, ready[copy], files.media, name)
+            mux(files.video, track, ready[copy], Dub(files.media, name, files.heed))
         sha256 = digest(tracks[settings.format]) if audio else None
         told.close(*_endings(score, sha256, copy, items.items if items else []))
     if audio:
@@ -206,7 +209,7 @@ def _write(score: _Score, files: Files, tracks: Mapping[str, Path], items: ItemF
         writes = [held.enter_context(encoder(path, suffix, score.content)) for suffix, path in tracks.items()]
         if items:
             held.callback(items.close)
-        writing = Writing(score.layout, _all(writes), items, tell)
+        writing = Writing(score.layout, _all(writes, files.heed), items, tell)
         read_each(score.in_turn(), files.clips, score.layout.rate, writing.piece)
         if writing.pieces != len(score.layout.places):  # the header of a WAV was written by the forecast
             raise RuntimeError(
@@ -215,12 +218,11 @@ def _write(score: _Score, files: Files, tracks: Mapping[str, Path], items: ItemF
         writing.finish()
 
 
-def _all(writes: Sequence[Write]) -> Write:
-    """One function that writes to all of them."""
-    if len(writes) == 1:
-        return writes[0]
+def _all(writes: Sequence[Write], heed: Callable[[], object]) -> Write:
+    """One function that writes to all of them, and heeds before each block: hours of silence may lie between pieces."""
 
     def write(samples: Samples) -> None:
+        heed()
         for each in writes:
             each(samples)
 
