@@ -67,8 +67,6 @@ def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Jo
         Interrupted: another run owns OUT by now, or it was stopped; nothing was written.
     """
 
-    lacking = {item_of(piece) for piece in order.pieces() if not piece.sound.frames} if order.only_items else set()
-
     def heed() -> None:
         if is_stopped():
             raise Interrupted(f"'{order.document}' was not joined to its end: run the same command again")
@@ -76,14 +74,13 @@ def join(order: JoinOrder, is_stopped: Callable[[], bool] = lambda: False) -> Jo
     def pieces() -> Iterator[Piece]:
         for piece in order.pieces():
             heed()
-            if not lacking or item_of(piece) not in lacking:
-                yield piece
+            yield piece
 
     may_publish = order.fence.check if order.fence else lambda: None
     files = Files(order.clips, order.out, may_publish, media=order.media, replaces=order.replaces, heed=heed)
     if order.only_items:
-        if any(True for _ in pieces()):
-            stitch_items(order.document, pieces, files, order.settings)
+        lacking = {item_of(piece) for piece in pieces() if not piece.sound.frames}
+        stitch_items(order.document, pieces, files, order.settings, lacking)
         return None
     try:
         with _here(order.video) as video:

@@ -9,12 +9,13 @@ their edges, their loudness), ``layout`` (where each lies, as arithmetic), ``fit
 from cluster_tts.stitching.clearing import clear
 from cluster_tts.stitching.encode import output_rate, require_format
 from cluster_tts.stitching.join import Files, Joined, stitch, stitch_items
-from cluster_tts.stitching.order import Piece, item_of, resampled_frames
+from cluster_tts.stitching.order import Item, Piece, item_of, resampled_frames
 from cluster_tts.stitching.times import BESIDE
 
 __all__ = [
     "BESIDE",
     "Files",
+    "Item",
     "Joined",
     "Piece",
     "clear",

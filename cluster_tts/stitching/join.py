@@ -4,7 +4,7 @@ A document may have 50,000 chunks and last a day: nothing is ever held whole, ne
 documents with times the chunks are, and one clip where it is stretched.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,10 +22,10 @@ from cluster_tts.stitching.fit import Timeline, in_time_order, on_time
 from cluster_tts.stitching.layout import Kept, Layout, in_a_row, trimmed
 from cluster_tts.stitching.measuring import measure
 from cluster_tts.stitching.mux import frames_of, mux
-from cluster_tts.stitching.order import Order, Piece, read_order
+from cluster_tts.stitching.order import Item, Order, Piece, item_of, names_of, read_order
 from cluster_tts.stitching.reading import read_each
 from cluster_tts.stitching.times import BESIDE, SCHEMA_VERSION, Times, timed, times
-from cluster_tts.stitching.writing import Item, ItemFiles, Writing
+from cluster_tts.stitching.writing import ItemFile, ItemFiles, Writing
 from cluster_tts.storage import Folder
 
 Pieces = Callable[[], Iterator[Piece]]
@@ -84,6 +84,7 @@ class _Score:
     timeline: Timeline | None
     pieces: Pieces
     settings: StitchingSettings
+    names: Mapping[Item, Sequence[str]] = field(default_factory=dict)  # of the files of its items
 
     @property
     def content(self) -> Content:
@@ -117,16 +118,27 @@ def stitch(
         OSError: the folder cannot be written, the disk is full. No file is left.
     """
     score = _score(name, pieces, files, settings, timeline)
+    if settings.each_item:
+        score = replace(score, names=names_of(pieces()))
     with ExitStack() as scratch:
         joined, items, ready = _written(score, files, scratch)
         _publish(score, files, items, ready)
         return joined
 
 
-def stitch_items(name: str, pieces: Pieces, files: Files, settings: StitchingSettings) -> None:
-    """Join ``pieces``, all there are of some items, into the files of those items, as far as their document has come:
-    nothing is written by which it would pass for whole. Raises like ``stitch``."""
-    score = _score(name, pieces, files, replace(settings, joined=False, each_item=True), USUAL_TIMES)
+def stitch_items(
+    name: str, pieces: Pieces, files: Files, settings: StitchingSettings, lacking: Collection[Item]
+) -> None:
+    """Join ``pieces`` of a document into the files of its items, but for those that are ``lacking``: nothing is written
+    by which it would pass for whole. Raises like ``stitch``."""
+
+    def there() -> Iterator[Piece]:
+        return (piece for piece in pieces() if item_of(piece) not in lacking)
+
+    if next(there(), None) is None:
+        return
+    score = _score(name, there, files, replace(settings, joined=False, each_item=True), USUAL_TIMES)
+    score = replace(score, names=names_of(pieces()))
     with ExitStack() as scratch:
         _, items, _ = _written(score, files, scratch)
         _publish(score, files, items, {})
@@ -174,7 +186,9 @@ def _written(score: _Score, files: Files, scratch: ExitStack) -> tuple[Joined, I
     copy = f"{name}{files.video.suffix.lower()}" if files.video else None
     items = None
     if settings.each_item:
-        items = ItemFiles(score.order, score.layout, settings.format, lambda item: new(_item_name(score, item)))
+        items = ItemFiles(
+            score.order, score.layout, score.names, settings.format, lambda item: new(_item_name(score, item))
+        )
     head = {"document": name, "schema_version": SCHEMA_VERSION, "audio": audio, "rate": score.layout.rate}
     with times(list(ready.values()), head) as told:
         _write(score, files, tracks, items, told)
@@ -230,7 +244,7 @@ def _all(writes: Sequence[Write], heed: Callable[[], object]) -> Write:
 
 
 def _endings(
-    score: _Score, sha256: str | None, copy: str | None, items: Sequence[Item]
+    score: _Score, sha256: str | None, copy: str | None, items: Sequence[ItemFile]
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """What the JSON says at its end, and the lists that stand before that."""
     tail: dict[str, Any] = {"frames": score.layout.frames, "sha256": sha256}
@@ -238,7 +252,7 @@ def _endings(
     if items:
         lists["items"] = [
             {
-                "item": item.id, "path": f"documents/{_item_name(score, item.name)}", "start_frame": item.start,
+                "item": item.item.id, "path": f"documents/{_item_name(score, item.name)}", "start_frame": item.start,
                 "end_frame": item.end, "frames": item.end - item.start, "size_bytes": item.size_bytes,
                 "sha256": item.sha256,
             }
