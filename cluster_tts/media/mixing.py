@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import soxr
 
 from cluster_tts.audio import to_mono
 from cluster_tts.decoding import AudioFile
 from cluster_tts.media.ducking import MARGIN, STEP_S, Flags, Floats, active, depth, gain, soft_clip
 from cluster_tts.media.library import understood
 from cluster_tts.media.tracks import Video
+from cluster_tts.resampling import resampled, resampled_frames
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -48,8 +48,9 @@ class Speech:
     def __init__(self, path: Path, rate: int, held: ExitStack) -> None:
         file = held.enter_context(AudioFile(path))
         self.rate = rate
-        self.frames = (2 * file.frames * rate + file.samplerate) // (2 * file.samplerate)  # as soxr rounds
-        self._ahead = _Ahead(_resampled(_floats(file), int(file.samplerate), rate), 1)
+        self.frames = resampled_frames(file.frames, int(file.samplerate), rate)
+        mono = resampled(_floats(file), int(file.samplerate), rate)
+        self._ahead = _Ahead((block[:, np.newaxis] for block in mono), 1)
 
     def take(self, frames: int) -> Floats:
         return self._ahead.take(frames)
@@ -191,17 +192,7 @@ class _Ahead:
 
 def _floats(file: AudioFile) -> Iterator[Floats]:
     for block in file.blocks_of():
-        yield to_mono(block).astype(np.float32)[:, np.newaxis] / np.float32(32_768)
-
-
-def _resampled(blocks: Iterator[Floats], rate: int, wanted: int) -> Iterator[Floats]:
-    if rate == wanted:
-        yield from blocks
-        return
-    stream = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
-    for block in blocks:
-        yield stream.resample_chunk(block)
-    yield stream.resample_chunk(np.empty((0, 1), np.float32), last=True)
+        yield to_mono(block).astype(np.float32) / np.float32(32_768)
 
 
 def _silence(frames: int, channels: int) -> Iterator[Floats]:

@@ -14,6 +14,7 @@ from cluster_tts.media.encoding import CODECS, RATES, Kind
 from cluster_tts.media.library import require, understood
 from cluster_tts.media.mixing import Ducked, Original, Sound, Speech, activity, rate_of
 from cluster_tts.media.tracks import Video, add_copy, copy_tags, opened, order, tell
+from cluster_tts.resampling import rate_for
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -137,7 +138,7 @@ def _sound(source: Video, speech: Path, kind: Kind, dub: Dub, held: ExitStack) -
     """What the new track is made of, at a rate that its encoder knows: that of the speech, or of the video's sound."""
     own, duck_db = _own(source, dub.settings), dub.settings.duck_db
     wanted = rate_of(speech) if own is None else own.rate
-    rate = min((known for known in RATES[kind] if known >= wanted), default=RATES[kind][-1])
+    rate = rate_for(wanted, RATES[kind])
     said = Speech(speech, rate, held)
     if own is None or duck_db is None:
         return said

@@ -9,7 +9,7 @@ their edges, their loudness), ``layout`` (where each lies, as arithmetic), ``fit
 from cluster_tts.stitching.clearing import clear
 from cluster_tts.stitching.encode import output_rate, require_format
 from cluster_tts.stitching.join import Files, Joined, stitch, stitch_items
-from cluster_tts.stitching.order import Item, Piece, item_of, resampled_frames
+from cluster_tts.stitching.order import Item, Piece, item_of
 from cluster_tts.stitching.times import BESIDE
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "item_of",
     "output_rate",
     "require_format",
-    "resampled_frames",
     "stitch",
     "stitch_items",
 ]

@@ -17,10 +17,11 @@ from cluster_tts.clips import Clips, digest
 from cluster_tts.job import MediaSettings, StitchingSettings, TimelineSettings
 from cluster_tts.media import Dub
 from cluster_tts.stitching.clearing import clear_files, clear_items
-from cluster_tts.stitching.encode import LOSSLESS, Content, Write, encoder, output_rate
+from cluster_tts.stitching.encode import LOSSLESS, Content, encoder, output_rate
 from cluster_tts.stitching.fit import Timeline, in_time_order, on_time
 from cluster_tts.stitching.layout import Kept, Layout, in_a_row, trimmed
 from cluster_tts.stitching.measuring import measure
+from cluster_tts.stitching.mixing import Write
 from cluster_tts.stitching.mux import frames_of, mux
 from cluster_tts.stitching.order import Item, Order, Piece, item_of, names_of, read_order
 from cluster_tts.stitching.reading import read_each

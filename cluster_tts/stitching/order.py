@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cluster_tts.documents.names import alike, safe
 from cluster_tts.job import StitchingSettings
 from cluster_tts.model import PLAIN, Role, Sound
+from cluster_tts.resampling import resampled_frames
 from cluster_tts.stitching.layout import CLIP
 
 
@@ -64,7 +65,7 @@ def read_order(pieces: Iterator[Piece], rate: int, settings: StitchingSettings) 
     headings: list[tuple[int, str]] = []
     before: Piece | None = None
     for number, piece in enumerate(pieces):
-        frames.append(resampled_frames(piece.sound, rate))
+        frames.append(resampled_frames(piece.sound.frames, piece.sound.rate, rate))
         if before is not None:
             gaps.append(round(rate * gap_ms(before, piece, settings) / 1000))
             near.append(is_near(before, piece))
@@ -120,8 +121,3 @@ def names_of(pieces: Iterable[Piece]) -> dict[Item, list[str]]:
         taken.add(alike(name))
         names.setdefault(item, []).append(name)
     return names
-
-
-def resampled_frames(sound: Sound, rate: int) -> int:
-    """How many frames ``sound`` has at ``rate``: to the nearest, halves up, exactly as soxr counts."""
-    return (2 * sound.frames * rate + sound.rate) // (2 * sound.rate)
