@@ -41,6 +41,7 @@ Read the package in the order in which the data goes:
     claims, fencing   whose turn it is where two runs share an OUT; leave to write, and who has lost it
     joining      one document's joining as something that can be sent
     stretch, loudness   speech made faster at its own pitch; how loud it is
+    resampling          the same at another rate
     media/       what PyAV does: Opus, audiobooks, sound tracks of videos
     stitching/   clips in order to one file a document, its items, its video
     report, columns, report_page   the record in numbers, a row or a million at a time; as a page

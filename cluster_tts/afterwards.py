@@ -3,16 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 from cluster_tts import saved_job
 from cluster_tts import storage as places
-from cluster_tts.assembly import as_incomplete, as_whole, order_of
+from cluster_tts.assembly import as_incomplete, as_planned, as_whole, order_of
 from cluster_tts.clips import Clips
-from cluster_tts.endings import Result, finish, verdict_of
-from cluster_tts.errors import EXIT_CONTINUE, DamagedClips, Interrupted, JobError
+from cluster_tts.endings import Result, ending, finish, verdict_of
+from cluster_tts.errors import EXIT_CONTINUE, DamagedClips, DocumentError, Interrupted, JobError
 from cluster_tts.fencing import Fence, at_work
 from cluster_tts.job import Job
 from cluster_tts.joining import join
@@ -24,7 +25,7 @@ from cluster_tts.report import MOST_FAILURES, Report
 from cluster_tts.storage import Folder
 from cluster_tts.submitted import refuse_relative, submission
 from cluster_tts.workload import Plan
-from cluster_tts.workspace import log_file, run_id, storage
+from cluster_tts.workspace import clear_document, log_file, run_id, storage
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def stitch_out(
     job, out = saved_job.load(where, settings, files), places.at(where)
     manifest = Manifest(out / "manifest", run_id())
     fence = Fence(out, manifest.run_id, manifest.newest_term)
+    record = Record(out, manifest, fence=fence)
     try:
         with storage(out):
             asyncio.run(fence.take(asyncio.Event(), tell, lambda: None))
@@ -57,11 +59,16 @@ def stitch_out(
         with storage(out):
             before, plan = manifest.documents(), plan_of_manifest(job, manifest)
         _refuse_lost(manifest, plan)
-        result, kept = _stitch(job, out, plan, before, Record(out, manifest, fence=fence))
+        result, kept = _stitch(job, out, plan, before, record)
         if kept:
             more = f" and {len(kept) - MOST_NAMED:,} more" if len(kept) > MOST_NAMED else ""
             tell(f"not joined again: {', '.join(kept[:MOST_NAMED])}{more}")
         return result
+    except BaseException as error:
+        if record.flushed:
+            with suppress(OSError, JobError):  # which the same disk may refuse too
+                record.flush(*ending(error))
+        raise
     finally:
         fence.release()
 
@@ -87,21 +94,34 @@ def _stitch(
     badge = record.fence and record.fence.badge
     style = Style(job.logging.format, record.manifest.run_id)
     with storage(out), log_file(out, verbose=False, style=style) as record.spool:
+        rows = dict(plan.rows)
+        for name, row in rows.items():  # before files are replaced that the rows of before would still take for whole
+            if name in plan.again:
+                is_kept = plan.completion.missing(name) and _has_audio(out, before[name])
+                record.document(before[name] if is_kept else as_planned(row, row.join_key))
+        record.flush("running", None)
         for name in plan.pending:
-            row, missing, error = plan.rows[name], plan.completion.missing(name), None
+            row, missing, error = rows[name], plan.completion.missing(name), None
             if not missing:
                 try:
                     joined = join(order_of(job, plan, name, badge))
                     assert joined is not None, "a whole document is joined as a whole"
                     row = as_whole(row, joined)
+                    if joined.complaint:
+                        log.warning("%s has its audio, but no video: %s", name, joined.complaint)
                 except DamagedClips as damage:
                     missing, error = len(damage.clip_ids), str(damage)
+                except DocumentError as lost:
+                    log.error("%s was not joined: %s", name, lost)
+                    error = str(lost)
             if missing and _has_audio(out, before[name]):
                 kept.append(name)
                 row = before[name]  # and no run buys the clips again that its audio was joined from
-            elif missing:
+            elif missing or error:
                 row = as_incomplete(row, missing, error)
+                clear_document(out, name)
             record.document(row)
+            record.beat()
         return finish(job, plan, record, len(kept)), kept
 
 

@@ -8,15 +8,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster_tts import documents, keys, media, saved_job
 from cluster_tts import storage as places
 from cluster_tts.catalogue import warnings_of
 from cluster_tts.clips import Clips
+from cluster_tts.documents import urls
 from cluster_tts.documents.reading import Reading
 from cluster_tts.endings import Result, ending, finish
-from cluster_tts.errors import Interrupted, JobError
+from cluster_tts.errors import DocumentError, Interrupted, JobError
 from cluster_tts.fencing import Fence
 from cluster_tts.figures import snapshot
 from cluster_tts.job import Job
@@ -26,7 +28,7 @@ from cluster_tts.manifest import Manifest
 from cluster_tts.missing import missing_told
 from cluster_tts.model import Document, Purse
 from cluster_tts.pipeline import Crew, Run
-from cluster_tts.planning import make_plan
+from cluster_tts.planning import MOST_NAMED, make_plan
 from cluster_tts.progress import Progress
 from cluster_tts.providers import make as make_provider
 from cluster_tts.providers import provider_class
@@ -132,7 +134,7 @@ async def _run(job: Job, found: Sequence[Document], record: Record, stop: asynci
     manifest, out = record.manifest, places.at(job.out)
     close_dead(manifest.folder, out / "clips", manifest.damage)
     purse = await asyncio.to_thread(purse_of, job, manifest)
-    pool = _pool(job, purse, manifest.run_id)
+    pool = _pool(job, purse, manifest.run_id, found)
     crew: Crew | None = None
     # Ray takes seconds to start. A new OUT has surely something to speak, so reading and cutting go on meanwhile;
     # in one that is not new the plan may well say that nothing is left to do.
@@ -177,22 +179,51 @@ def plan_job(job: Job, sources: Sequence[str], fresh: bool = False) -> Summary:
 
 
 def refuse_unready(job: Job, found: Sequence[Document]) -> None:
-    """Raise ``JobError`` for a voice that the provider does not know, and for what is needed and not installed: now,
-    instead of when something has been paid."""
+    """Raise ``JobError`` for a voice that the provider does not know, for a video that takes no sound track, and for
+    what is needed and not installed: now, instead of when something has been paid."""
     require_format(job.stitching)
-    if any(document.video for document in found):
-        media.require()
+    _refuse_videos(job, found)
     of_others = {*job.voices.values(), *(document.voice for document in found)}
     for voice in sorted({job.provider.voice or "", *(voice for voice in of_others if voice)}):
         make_provider(replace(job.provider, voice=voice or None))
 
 
-def _pool(job: Job, purse: Purse, run: str) -> "RayCrew | None":
+def _refuse_videos(job: Job, found: Sequence[Document]) -> None:
+    """Raise ``JobError`` for videos that take no sound track. Of those in buckets only the names are looked at."""
+    videos = {document.video for document in found if document.video is not None}
+    if not videos:
+        return
+    media.require()
+    complaints = [complaint for video in sorted(videos, key=str) if (complaint := _complaint_of(video, job))]
+    if complaints:
+        more = f"; and {len(complaints) - MOST_NAMED} more like these" if len(complaints) > MOST_NAMED else ""
+        raise JobError(f"{'; '.join(complaints[:MOST_NAMED])}{more}; or set media.video=none")
+
+
+def _complaint_of(video: Path | str, job: Job) -> str | None:
+    """What keeps a video from getting a sound track."""
+    try:
+        str(video).encode()  # the manifest, by which it is found again, holds nothing else
+        if isinstance(video, Path):
+            media.check(video, job.media)
+        else:
+            media.refuse_container(video, urls.suffix(video))
+    except UnicodeEncodeError:
+        return f"'{str(video).encode(errors='replace').decode()}' has a name that is not UTF-8: rename it"
+    except DocumentError as error:
+        return str(error)
+    except OSError as error:
+        return f"'{video}' cannot be read: {error.strerror or error}"
+    return None
+
+
+def _pool(job: Job, purse: Purse, run: str, found: Sequence[Document]) -> "RayCrew | None":
     if job.engine != "ray":
         return None
     from cluster_tts.cluster.crew import RayCrew  # planning and the local engine never pay for importing Ray
 
-    return RayCrew(job, purse=purse, run_id=run)
+    videos = [document.video for document in found if isinstance(document.video, Path)]
+    return RayCrew(job, purse=purse, run_id=run, videos=videos)
 
 
 def _joins_cluster(job: Job) -> bool:

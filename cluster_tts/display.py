@@ -159,8 +159,12 @@ def show_outcome(report: "Report", console: PlainConsole, out: str | None = None
     )
     for told in quota_lines(report):
         console.say(told)
-    lacking = [line for line in report.documents if line.status in ("incomplete", "unreadable")]
-    _say_bad(console, [(line.name, line.status, line.error or _lacks(line.missing)) for line in lacking])
+    lacking = [line for line in report.documents if line.status in ("incomplete", "unreadable") or line.error]
+    bad = [
+        (line.name, "without its video" if line.status == "whole" else line.status, line.error or _lacks(line.missing))
+        for line in lacking
+    ]
+    _say_bad(console, bad)
     for failure in report.failures[:MOST_LINES]:
         console.say(
             f"  {failure.document} #{failure.chunk_index} {_begun(failure.text)}: {failure.kind}, {failure.message}"

@@ -36,6 +36,7 @@ def verdict_of(
 
     ``failed``: clips were given up. ``postponed``: some were not asked for, because only what had failed was.
     """
+    rows = list(rows)
     states = Counter(row.status for row in rows)
     total = states.total()
     if not total:
@@ -49,6 +50,8 @@ def verdict_of(
     if states["whole"] < total:
         again = "; --retry-failed speaks again what failed" if failed and states["incomplete"] else ""
         return "incomplete", EXIT_INCOMPLETE, f"{total - states['whole']} of {total} documents are not whole{again}"
+    if alone := [row.error for row in rows if row.error]:
+        return "incomplete", EXIT_INCOMPLETE, f"{len(alone)} of {total} documents have their audio, but no video"
     return "whole", EXIT_OK, None
 
 

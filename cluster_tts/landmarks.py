@@ -1,4 +1,5 @@
-"""Whether another machine sees the folders that a run writes to: by a file that the run leaves in each of them.
+"""Whether another machine sees the folders that a run writes to, by a file that the run leaves in each of them, and
+those that its videos are in.
 
 A path means the same to every machine only where the same disk is mounted. Where it is not, each machine would pay
 for clips and store them where nobody finds them; so whoever comes to work looks for the files first.
@@ -6,7 +7,7 @@ for clips and store them where nobody finds them; so whoever comes to work looks
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class Landmarks:
 
     files: tuple[Landmark, ...]
     folders: tuple[Folder, ...]
+    videos: tuple[Path, ...] = ()  # one of each folder
 
     def refresh(self) -> None:
         """Bring them up to date: in a folder of many runs, others sweep away what is long out of date."""
@@ -50,13 +52,12 @@ class Landmarks:
             JobError: it is not, however long it is waited for; the machine is named.
         """
         deadline, host = clock() + APPEARS_S, socket.gethostname()
-        for each in self.files:
-            while not each.path.is_file():
+        for path, what, otherwise in self._looked_for():
+            while not path.is_file():
                 if clock() >= deadline:
                     raise JobError(
-                        f"host '{host}' does not see '{each.folder}' as the host of the run does, and was given "
-                        f"nothing to do: mount the same folder at that path on every node, or give {each.setting} "
-                        "as a URL (s3://bucket/folder)"
+                        f"host '{host}' does not see '{what}' as the host of the run does, and was given nothing to "
+                        f"do: mount the same folder at that path on every node, or {otherwise}"
                     )
                 sleep(LOOK_S)
         for folder in self.folders:
@@ -68,10 +69,18 @@ class Landmarks:
                     f"{error.strerror or error}; mend it, or choose another folder that every node can write to"
                 ) from None
 
+    def _looked_for(self) -> Iterator[tuple[Path, object, str]]:
+        """Each file that has to be there, what is missing where it is not, and what else can be done about that."""
+        for each in self.files:
+            yield each.path, each.folder, f"give {each.setting} as a URL (s3://bucket/folder)"
+        for video in self.videos:
+            yield video, video, "set media.video=none"
+
 
 @contextmanager
-def left_in(job: Job) -> Iterator[Landmarks]:
-    """The landmarks of a job whose places are absolute, there for as long as the block lasts.
+def left_in(job: Job, videos: Iterable[Path] = ()) -> Iterator[Landmarks]:
+    """The landmarks of a job whose places are absolute, there for as long as the block lasts. Of its ``videos`` one in
+    each folder is one.
 
     They are named like files that are being written, so that what a killed run leaves is swept away by the next.
     """
@@ -83,6 +92,6 @@ def left_in(job: Job) -> Iterator[Landmarks]:
             for where, folder, setting in named
             if folder.is_local
         )
-        landmarks = Landmarks(files, (out, clips))
+        landmarks = Landmarks(files, (out, clips), tuple({video.parent: video for video in videos}.values()))
         landmarks.refresh()
         yield landmarks

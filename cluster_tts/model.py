@@ -15,7 +15,7 @@ class Document:
     """A text to be spoken: the name its audio gets, and where its text is read from, a path or a URL.
 
     ``part`` names the rows of a table that are this document, where the table holds several. ``voice`` speaks it
-    instead of the job's. ``video`` is the path or URL of the video that it is the sound of.
+    instead of the job's. ``video`` is the absolute path or URL of the video that it is the sound of.
     """
 
     name: str

@@ -24,8 +24,10 @@ from cluster_tts.progress import Progress
 from cluster_tts.quota.limits import Standing
 from cluster_tts.record import Record
 from cluster_tts.stitching import Joined
+from cluster_tts.storage import at
 from cluster_tts.watching import Watching
 from cluster_tts.workload import Plan
+from cluster_tts.workspace import clear_document
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +97,7 @@ class Run:
             if self._joins:  # of a run that is to stop
                 await asyncio.wait(self._joins, timeout=grace_s)
                 self._finish_joins()
+            await self._clear(self._given_up)
             if not stop.is_set():
                 await self._join_items(self._given_up)
             await self._watching.last()
@@ -138,9 +141,18 @@ class Run:
                 if self._joins:
                     await asyncio.wait(self._joins)
                     self._finish_joins()
+            await self._clear(self._given_up)
             await self._join_items([*self._given_up, *sorted(self._open)])
         except OSError as error:  # the account's refusal is the graver of the two
             log.error("cannot join what is whole: %s; `cluster-tts stitch` does it later", error)
+
+    async def _clear(self, names: Iterable[str]) -> None:
+        """Remove what an earlier run has left of documents that stay incomplete: audio is there only when whole."""
+        for name in names:
+            if name in self._plan.again:
+                if self._record.fence is not None:
+                    self._record.fence.check()
+                await asyncio.to_thread(clear_document, at(self._job.out), name)
 
     async def _join_items(self, names: Iterable[str]) -> None:
         """Join what items are whole of documents that are not, where items have files of their own."""
@@ -223,6 +235,8 @@ class Run:
             self._record.document(as_whole(self._plan.rows[name], joined))
             about = {"document": name, "status": "whole"}
             log.info("%s is whole: %d chunks, %.1f s", name, joined.chunks, joined.seconds, extra=about)
+            if joined.complaint:
+                log.warning("%s has its audio, but no video: %s", name, joined.complaint, extra=about)
 
     def _mend(self, name: str, damage: DamagedClips) -> None:
         """Have damaged clips spoken again, and no more than those."""

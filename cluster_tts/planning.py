@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cluster_tts import storage
+from cluster_tts.assembly import as_planned, video_of
 from cluster_tts.clips import Clips
 from cluster_tts.completion import Completion
 from cluster_tts.cutting import MEASURES, Measure
+from cluster_tts.documents import urls
 from cluster_tts.drafting import Drafting, digest_of
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import Job
@@ -99,6 +101,7 @@ def plan_of_manifest(job: Job, manifest: Manifest) -> Plan:
             for planned in reader.chunks(plan.locations[name]):
                 plan.completion.need(name, planned.clip_id, len(planned.text))
             plan.pending.append(name)
+            plan.again.add(name)
     _note_clips(plan, Clips.of(job).listing(), manifest)
     for name in plan.pending:
         plan.rows[name] = replace(plan.rows[name], join_key=_join_key(job, plan.rows[name]))
@@ -219,7 +222,7 @@ def _note_documents(plan: Plan, job: Job, known: Mapping[str, DocumentRow], fres
             plan.stale.append(name)
             continue
         key = _join_key(job, row)
-        is_current = not fresh and old is not None and old.status == "whole" and old.join_key == key
+        is_current = not fresh and old is not None and old.status == "whole" and not old.error and old.join_key == key
         if is_current and old and _is_there(old, size) and (not job.stitching.each_item or _has_items(out, old, size)):
             plan.completion.release(name)
             plan.rows[name] = _as_it_was(row, old)
@@ -227,39 +230,51 @@ def _note_documents(plan: Plan, job: Job, known: Mapping[str, DocumentRow], fres
         if old is None or old.plan_digest != row.plan_digest:
             plan.stale.append(name)
         plan.pending.append(name)
-        plan.rows[name] = replace(
-            row, status="planned", join_key=key, path=None, size_bytes=None, sha256=None, duration_s=None, error=None,
-            video=None,
-        )  # fmt: skip
+        if old is not None:
+            plan.again.add(name)
+        plan.rows[name] = as_planned(row, key)
 
 
 def _as_it_was(row: DocumentRow, old: DocumentRow) -> DocumentRow:
     """``row``, which may be new although its chunks are not (a blank was added), with the audio that ``old`` has."""
     return replace(
         row, status="whole", join_key=old.join_key, path=old.path, size_bytes=old.size_bytes,
-        sha256=old.sha256, duration_s=old.duration_s, video=old.video,
+        sha256=old.sha256, duration_s=old.duration_s, video=old.video, video_size_bytes=old.video_size_bytes,
     )  # fmt: skip
 
 
 def _join_key(job: Job, row: DocumentRow) -> str:
     """A digest of all that the document's audio is joined from."""
-    timed = [asdict(job.timeline), row.video_source and [row.video_source, asdict(job.media)]]
+    video = video_of(job, row)
+    timed = [asdict(job.timeline), video and [video, _stamp(video), asdict(job.media)]]
     return digest_of([row.plan_digest, asdict(job.stitching), timed])
+
+
+def _stamp(video: str) -> list[int | None]:
+    """What tells a video from another at the same place: its size, and of a path when it was last written."""
+    if storage.is_url(video):
+        return [urls.size(video)]
+    try:
+        status = Path(video).stat()
+    except OSError:  # which joining meets again, and tells of
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _is_there(row: DocumentRow, size: Callable[[str], int | None]) -> bool:
     """Whether a document's audio stands as it was joined, with its times and subtitles beside it, and its video."""
     if row.path is None or size(row.path) != row.size_bytes:
         return False
-    beside = [f"documents/{row.document}.{suffix}" for suffix in BESIDE]
-    return all(size(name) is not None for name in (*beside, *([row.video] if row.video else [])))
+    if row.video is not None and size(row.video) != row.video_size_bytes:
+        return False
+    return all(size(f"documents/{row.document}.{suffix}") is not None for suffix in BESIDE)
 
 
 def _has_items(out: Folder, row: DocumentRow, size: Callable[[str], int | None]) -> bool:
     """Whether the files of all items of a document stand, as far as what stands beside it tells."""
     try:
         items = json.loads(out.read(f"documents/{row.document}.json"))["items"]
-        return all(size(item["path"]) is not None for item in items)
+        return all(size(item["path"]) == item["size_bytes"] for item in items)
     except (OSError, ValueError, LookupError, TypeError):
         return False
 

@@ -30,6 +30,7 @@ class Plan:
     locations: dict[str, PlanLocation] = field(default_factory=dict)
     completion: Completion = field(default_factory=Completion)
     pending: list[str] = field(default_factory=list)  # documents without audio that was joined from just this plan
+    again: set[str] = field(default_factory=set)  # pending ones of which an earlier run may have left files
     stale: list[str] = field(default_factory=list)  # documents whose audio, if there is any, is of another text
     postponed: set[str] = field(default_factory=set)  # documents that wait for clips that this run does not ask for
     differing: Collection[str] = ()  # clips that stand on disk in another size than was measured of them

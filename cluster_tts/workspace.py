@@ -12,12 +12,11 @@ from pathlib import Path
 from cluster_tts import scratch
 from cluster_tts import storage as places
 from cluster_tts.clips import Clips
-from cluster_tts.documents.videos import SUFFIXES as VIDEOS
 from cluster_tts.errors import CTTSError, Interrupted, JobError
-from cluster_tts.job import DOCUMENT_FORMATS, ClipsSettings, Job
+from cluster_tts.job import ClipsSettings, Job
 from cluster_tts.logs import Style
 from cluster_tts.record import Fence
-from cluster_tts.stitching import BESIDE
+from cluster_tts.stitching import clear
 from cluster_tts.storage import Folder
 
 log = logging.getLogger(__name__)
@@ -60,12 +59,7 @@ def sweep(job: Job, clips: bool = True) -> None:
 
 def clear_document(out: Folder, name: str) -> None:
     """Remove a document's audio, in every format, its items, its video, and what tells of it."""
-    for suffix in (*DOCUMENT_FORMATS, *BESIDE):
-        out.remove(f"documents/{name}.{suffix}")
-    for suffix in VIDEOS:
-        out.remove(f"documents/{name}{suffix}")
-    for item in list(out.files(f"documents/{name}")):
-        out.remove(item.name)
+    clear(out / "documents", name)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ ROWS = [
         "forecast",
         "timeline",
         "stretch",
+        "resampling",
         "loudness",
         "prices",
         "completion",

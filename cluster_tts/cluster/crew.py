@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cluster_tts import keys
@@ -46,8 +47,9 @@ ROOM_S = 60.0  # a cluster in which no worker got a place for so long has no roo
 class RayCrew:
     """The pool. ``hire`` connects and starts it, so that this can go on while documents are still being read."""
 
-    def __init__(self, job: Job, purse: Purse = Purse(), run_id: str = "") -> None:
+    def __init__(self, job: Job, purse: Purse = Purse(), run_id: str = "", videos: Sequence[Path] = ()) -> None:
         self._job = job
+        self._videos = videos  # which joiners have to see
         self._purse = purse
         self._run_id = run_id  # by which a log tells whose lines are whose
         self._session = Session(job.cluster.address)
@@ -100,7 +102,7 @@ class RayCrew:
 
         self._node = node = ray.get_runtime_context().get_node_id()
         if not self._session.is_private:
-            self._hosts = Hosts(self._job, node)
+            self._hosts = Hosts(self._job, node, self._videos)
             self._hosts.survey()
         here = {"ray.io/node-id": node}
         options = {"num_cpus": 0, "max_restarts": -1, "enable_task_events": False, "label_selector": here}

@@ -1,7 +1,9 @@
 """The machines of a shared cluster that may work for a run: each has looked for its folders, and sees them."""
 
 import logging
+from collections.abc import Iterable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -25,9 +27,10 @@ class Hosts:
     """Promise: nothing is paid before every machine that is there has looked, nor by a machine that comes later before
     it has; and documents are joined only on machines that see where they go."""
 
-    def __init__(self, job: Job, here: str) -> None:
+    def __init__(self, job: Job, here: str, videos: Iterable[Path] = ()) -> None:
+        """``here`` is the id of this node; ``videos`` are those that documents become the sound of."""
         self._stack = ExitStack()
-        self._landmarks = self._stack.enter_context(left_in(job))
+        self._landmarks = self._stack.enter_context(left_in(job, videos))
         self._see = {here}  # it has left them
         self._looks: list[Any] = []  # references to the nodes of workers that have looked, or are about to
 

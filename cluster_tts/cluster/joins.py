@@ -25,7 +25,7 @@ async def join_on(order: JoinOrder, machines: Callable[[], Collection[str]] | No
     A joining that dies is begun anew. Machines that go are not counted. When this is cancelled, so is the joining.
 
     Raises:
-        DocumentError: it has ended the process it ran in too often.
+        DocumentError: it cannot be joined, or has ended the process it ran in too often.
     """
     # num_cpus=0: with every core promised to a voice, a task that asks for one would never start. And asking for
     # nothing, all of them would be put on one machine but for SPREAD.
@@ -38,7 +38,7 @@ async def join_on(order: JoinOrder, machines: Callable[[], Collection[str]] | No
         reference = join_remotely.options(**options).remote(order)
         try:
             return cast(Joined | None, await reference)
-        except (DamagedClips, JobError, OSError) as error:  # a wrapper that is an instance of it
+        except (DamagedClips, DocumentError, JobError, OSError) as error:  # a wrapper that is an instance of it
             raise getattr(error, "cause", error) from None
         except (
             ray.exceptions.WorkerCrashedError,

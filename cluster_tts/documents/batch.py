@@ -108,7 +108,7 @@ def _expanded(row: _Row, columns: Columns, expand: Expand) -> list[Found]:
         source=row.table.source,
         name=row.cells.get("name") or None,
         voice=row.cells.get("voice") or None,
-        video=row.file("video").path if row.cells.get("video") else None,
+        video=_anywhere(row.file("video").path) if row.cells.get("video") else None,
         row=row.where,
     )
     try:
@@ -136,6 +136,11 @@ def _file(name: str, table: Found) -> Found:
     except (OSError, ValueError, RuntimeError):  # a name too long, with a NUL in it, of a home that nobody has
         pass
     raise JobError(f"there is no file '{name[:200]}'; name it as seen from the folder of the table")
+
+
+def _anywhere(address: Path | str) -> Path | str:
+    """The same for a process that was started in another folder."""
+    return address.absolute() if isinstance(address, Path) else address
 
 
 def _address(name: str, table: Path | str) -> Path | str:

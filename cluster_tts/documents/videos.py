@@ -26,7 +26,8 @@ class Videos:
         self._listed: dict[Path, Stems] = {}
 
     def beside(self, path: Path) -> Path | str | None:
-        """The video of the subtitle file at ``path``, None if it has none or is no subtitle file.
+        """The video of the subtitle file at ``path``, by its absolute path: it is read again when the document is
+        joined, wherever that is. None if it has none or is no subtitle file.
 
         Raises:
             JobError: there are several, or the folder cannot be listed.
@@ -36,7 +37,8 @@ class Videos:
         folder = path.parent
         if folder not in self._listed:
             try:
-                self._listed[folder] = _by_stem((each, each) for each in folder.iterdir() if each.is_file())
+                files = [each for each in folder.iterdir() if each.is_file()]
+                self._listed[folder] = _by_stem((each, each.absolute()) for each in files)
             except OSError as error:
                 raise JobError(
                     f"'{folder}' cannot be searched for videos: {error.strerror}; set media.video=none or allow it"

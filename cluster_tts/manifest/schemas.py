@@ -70,6 +70,7 @@ DOCUMENTS = pa.schema(
         pa.field("error", pa.string()),
         pa.field("video_source", pa.string()),  # the video that it is the sound of
         pa.field("video", pa.string()),  # the copy of it that has the sound, from OUT on
+        pa.field("video_size_bytes", pa.int64()),
         pa.field("plan_key", pa.string()),
         pa.field("plan_digest", pa.string()),
         pa.field("join_key", pa.string()),

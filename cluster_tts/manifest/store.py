@@ -45,6 +45,7 @@ class DocumentRow:
     error: str | None = None
     video_source: str | None = None
     video: str | None = None
+    video_size_bytes: int | None = None
     plan_key: str | None = None
     plan_digest: str | None = None
     join_key: str | None = None

@@ -6,6 +6,6 @@
 
 from cluster_tts.media.encoding import RATES, Chapter, encoder
 from cluster_tts.media.library import require
-from cluster_tts.media.muxing import add_track, duration_s
+from cluster_tts.media.muxing import Dub, add_track, check, duration_s, refuse_container
 
-__all__ = ["RATES", "Chapter", "add_track", "duration_s", "encoder", "require"]
+__all__ = ["RATES", "Chapter", "Dub", "add_track", "check", "duration_s", "encoder", "refuse_container", "require"]

@@ -4,20 +4,20 @@ Both are read as far as they are asked for, so that memory does not grow with th
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import soxr
 
 from cluster_tts.audio import to_mono
 from cluster_tts.decoding import AudioFile
 from cluster_tts.media.ducking import MARGIN, STEP_S, Flags, Floats, active, depth, gain, soft_clip
 from cluster_tts.media.library import understood
 from cluster_tts.media.tracks import Video
+from cluster_tts.resampling import resampled, resampled_frames
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -48,8 +48,9 @@ class Speech:
     def __init__(self, path: Path, rate: int, held: ExitStack) -> None:
         file = held.enter_context(AudioFile(path))
         self.rate = rate
-        self.frames = (2 * file.frames * rate + file.samplerate) // (2 * file.samplerate)  # as soxr rounds
-        self._ahead = _Ahead(_resampled(_floats(file), int(file.samplerate), rate), 1)
+        self.frames = resampled_frames(file.frames, int(file.samplerate), rate)
+        mono = resampled(_floats(file), int(file.samplerate), rate)
+        self._ahead = _Ahead((block[:, np.newaxis] for block in mono), 1)
 
     def take(self, frames: int) -> Floats:
         return self._ahead.take(frames)
@@ -87,15 +88,15 @@ def step_frames(rate: int) -> int:
     return round(rate * STEP_S)
 
 
-def activity(path: Path, rate: int) -> Flags:
-    """Whether somebody speaks, for every 10 ms of the file at ``path``, counted in frames of ``rate``."""
-    step = step_frames(rate)
+def activity(path: Path, rate: int, heed: Callable[[], object]) -> Flags:
+    """Whether somebody speaks, for every 10 ms of the file at ``path``, counted in frames of ``rate``; ``heed`` is
+    called for every 10 s."""
+    step, parts = step_frames(rate), []
     with ExitStack() as held:
         speech = Speech(path, rate, held)
-        parts = [
-            active(speech.take(min(step * 1000, speech.frames - first))[:, 0], step)
-            for first in range(0, speech.frames, step * 1000)
-        ]
+        for first in range(0, speech.frames, step * 1000):
+            heed()
+            parts.append(active(speech.take(min(step * 1000, speech.frames - first))[:, 0], step))
     return np.concatenate(parts) if parts else np.zeros(0, np.bool_)
 
 
@@ -191,17 +192,7 @@ class _Ahead:
 
 def _floats(file: AudioFile) -> Iterator[Floats]:
     for block in file.blocks_of():
-        yield to_mono(block).astype(np.float32)[:, np.newaxis] / np.float32(32_768)
-
-
-def _resampled(blocks: Iterator[Floats], rate: int, wanted: int) -> Iterator[Floats]:
-    if rate == wanted:
-        yield from blocks
-        return
-    stream = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
-    for block in blocks:
-        yield stream.resample_chunk(block)
-    yield stream.resample_chunk(np.empty((0, 1), np.float32), last=True)
+        yield to_mono(block).astype(np.float32) / np.float32(32_768)
 
 
 def _silence(frames: int, channels: int) -> Iterator[Floats]:

@@ -1,8 +1,9 @@
 """Speech as a sound track of a copy of a video, whose pictures are copied bit by bit."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,12 @@ from cluster_tts.media.encoding import CODECS, RATES, Kind
 from cluster_tts.media.library import require, understood
 from cluster_tts.media.mixing import Ducked, Original, Sound, Speech, activity, rate_of
 from cluster_tts.media.tracks import Video, add_copy, copy_tags, opened, order, tell
+from cluster_tts.resampling import rate_for
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
 
-__all__ = ["add_track", "duration_s", "require"]
+__all__ = ["Dub", "add_track", "check", "duration_s", "refuse_container", "require"]
 
 CONTAINERS: dict[str, tuple[str, Kind]] = {
     ".mp4": ("mp4", "m4b"),
@@ -37,12 +39,24 @@ KEPT_S = 0.1  # speech that outlasts the pictures by more is kept whole
 logger = logging.getLogger(__name__)
 
 
-def add_track(video: Path, speech: Path, target: Path, settings: MediaSettings, title: str) -> None:
-    """A copy of ``video`` at ``target`` with ``speech`` as its first and default sound track, named ``title``.
+@dataclass(frozen=True, slots=True)
+class Dub:
+    """How a copy is made: by which settings, and under which title its new track goes.
+
+    ``heed`` is called again and again meanwhile, and raises where nobody wants the copy any more.
+    """
+
+    settings: MediaSettings
+    title: str = ""
+    heed: Callable[[], object] = lambda: None
+
+
+def add_track(video: Path, speech: Path, target: Path, dub: Dub) -> None:
+    """A copy of ``video`` at ``target`` with ``speech`` as its first and default sound track.
 
     ``speech`` is a sound file that soundfile reads, and starts with the first picture. Pictures, subtitles, covers,
-    chapters and rotation are copied, and so are the other sound tracks, behind the new one, unless ``settings.track``
-    is "instead". With ``settings.duck_db`` the video's own sound is in the new track too, quieter while somebody
+    chapters and rotation are copied, and so are the other sound tracks, behind the new one, unless ``media.track``
+    is "instead". With ``media.duck_db`` the video's own sound is in the new track too, quieter while somebody
     speaks; where the sum would clip it is bent (a soft clip). The track is as long as the pictures: silence is
     added, and speech that outlasts them by more than 0.1 s is kept whole, with a warning. Time codes of MOV are
     written anew, other data tracks are left out. Memory does not grow with the video.
@@ -54,26 +68,47 @@ def add_track(video: Path, speech: Path, target: Path, settings: MediaSettings, 
     After an error there is nothing at ``target``.
     """
     require()
-    form, kind = _container(video, target)
+    form, kind = _container(video, target.suffix)
     with ExitStack() as held:
         source = held.enter_context(opened(video))
-        sound = _sound(source, speech, kind, settings, held)
+        sound = _sound(source, speech, kind, dub, held)
         with _created(target, form, video) as copy:
             streams = {each.index: add_copy(copy, each, source) for each in source.pictures}
             if None in streams.values():
                 raise DocumentError(f"'{video}' has pictures that {target.suffix} cannot hold: convert it to mkv")
-            track = _Track(copy, sound, kind, source.start_s)
-            track.name(title, settings.language)
-            for each in source.others(sounds=settings.track == "beside"):
+            track = _Track(copy, sound, kind, source.start_s, dub.heed)
+            track.name(dub.title, dub.settings.language)
+            for each in source.others(sounds=dub.settings.track == "beside"):
                 streams[each.index] = add_copy(copy, each, source)
             copy_tags(source, copy)
             _copy(source, {index: stream for index, stream in streams.items() if stream is not None}, copy, track)
 
 
-def duration_s(video: Path) -> float:
+def refuse_container(video: Path | str, suffix: str) -> None:
+    """Raise ``DocumentError`` where a video whose name ends with ``suffix`` takes no sound track here."""
+    _container(video, suffix)
+
+
+def check(video: Path, settings: MediaSettings) -> None:
+    """Nothing, where ``video`` will take a sound track, as far as can be told before there is one.
+
+    Raises:
+        JobError: PyAV is not installed.
+        DocumentError: it is no video, is cut, or is of a kind that takes no such track.
+        OSError: it cannot be read.
+    """
+    require()
+    refuse_container(video, video.suffix)
+    with opened(video) as source:
+        _own(source, settings)
+    duration_s(video)
+
+
+def duration_s(video: Path, heed: Callable[[], object] = lambda: None) -> float:
     """How long the pictures of ``video`` last.
 
-    Its last pictures are looked at, for not every container says it.
+    Its last pictures are looked at, for not every container says it; where those cannot be found, all of them, and
+    ``heed`` is called meanwhile.
 
     Raises:
         JobError: PyAV is not installed.
@@ -83,31 +118,42 @@ def duration_s(video: Path) -> float:
     require()
     with opened(video) as source:
         source.seek_to_end()
-        ended_s = max((source.end_s(packet) for packet in source.packets([source.picture])), default=source.start_s)
+        ended_s = source.start_s
+        for packet in source.packets([source.picture]):
+            heed()
+            ended_s = max(ended_s, source.end_s(packet))
         source.refuse_cut(ended_s)
         return float(ended_s - source.start_s)
 
 
-def _container(video: Path, target: Path) -> tuple[str, Kind]:
+def _container(video: Path | str, suffix: str) -> tuple[str, Kind]:
     try:
-        return CONTAINERS[target.suffix.lower()]
+        return CONTAINERS[suffix.lower()]
     except KeyError:
         known = ", ".join(CONTAINERS)
         raise DocumentError(f"'{video}' is none of {known}, which get a sound track here: convert it to mkv") from None
 
 
-def _sound(source: Video, speech: Path, kind: Kind, settings: MediaSettings, held: ExitStack) -> Sound:
+def _sound(source: Video, speech: Path, kind: Kind, dub: Dub, held: ExitStack) -> Sound:
     """What the new track is made of, at a rate that its encoder knows: that of the speech, or of the video's sound."""
-    own: Any = source.file.streams.best("audio")
-    if settings.duck_db is not None and own is not None and own.codec_context is None:
-        raise DocumentError(f"'{source.path}' has a sound track that nothing here decodes: set media.duck_db=null")
-    wanted = rate_of(speech) if own is None or settings.duck_db is None else own.rate
-    rate = min((known for known in RATES[kind] if known >= wanted), default=RATES[kind][-1])
+    own, duck_db = _own(source, dub.settings), dub.settings.duck_db
+    wanted = rate_of(speech) if own is None else own.rate
+    rate = rate_for(wanted, RATES[kind])
     said = Speech(speech, rate, held)
-    if own is None or settings.duck_db is None:
+    if own is None or duck_db is None:
         return said
     original = Original(source, own.index, rate, held)
-    return Ducked(said, activity(speech, rate), original, settings.duck_db)
+    return Ducked(said, activity(speech, rate, dub.heed), original, duck_db)
+
+
+def _own(source: Video, settings: MediaSettings) -> Any:
+    """The stream of the video's own sound that is heard below the speech, None where none is."""
+    own = source.file.streams.best("audio")
+    if settings.duck_db is None or own is None:
+        return None
+    if own.codec_context is None:
+        raise DocumentError(f"'{source.path}' has a sound track that nothing here decodes: set media.duck_db=null")
+    return own
 
 
 @contextmanager
@@ -143,10 +189,12 @@ def _copy(source: Video, streams: dict[int, Any], copy: "OutputContainer", track
 class _Track:
     """The new sound track, encoded as far as it is asked for. It starts at ``start_s`` of the video's clock."""
 
-    def __init__(self, copy: "OutputContainer", sound: Sound, kind: Kind, start_s: Fraction) -> None:
+    def __init__(
+        self, copy: "OutputContainer", sound: Sound, kind: Kind, start_s: Fraction, heed: Callable[[], object]
+    ) -> None:
         layout, bit_rate = LAYOUTS[sound.channels]
         self._stream: Any = copy.add_stream(CODECS[kind], rate=sound.rate, layout=layout, bit_rate=bit_rate)
-        self._copy, self._sound, self._layout, self._start_s = copy, sound, layout, start_s
+        self._copy, self._sound, self._layout, self._start_s, self._heed = copy, sound, layout, start_s, heed
         self._position = 0
 
     def name(self, title: str, language: str | None) -> None:
@@ -159,6 +207,7 @@ class _Track:
 
     def follow(self, time_s: Fraction) -> None:
         """Write what comes before ``time_s`` of the video's clock, once it is worth it."""
+        self._heed()
         frames = self._frames(time_s)
         if frames - self._position >= BLOCK_S * self._sound.rate:
             self._write(frames)
@@ -183,6 +232,7 @@ class _Track:
 
         rate = self._sound.rate
         while self._position < until:
+            self._heed()
             block = self._sound.take(min(MOST_FRAMES, until - self._position))
             frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="flt", layout=self._layout)
             frame.sample_rate, frame.time_base = rate, Fraction(1, rate)

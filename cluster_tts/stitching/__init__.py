@@ -3,23 +3,25 @@
 Reading order: ``order`` (what stands between two pieces), ``reading`` (clips as samples), ``measuring`` (the silence at
 their edges, their loudness), ``layout`` (where each lies, as arithmetic), ``fit`` (the same where there are times),
 ``seams`` and ``mixing`` (no click, no loss where they meet), ``encode``, ``times`` and ``mux`` (what is written),
-``writing`` and ``join`` (all of it).
+``writing``, ``clearing`` and ``join`` (all of it).
 """
 
+from cluster_tts.stitching.clearing import clear
 from cluster_tts.stitching.encode import output_rate, require_format
 from cluster_tts.stitching.join import Files, Joined, stitch, stitch_items
-from cluster_tts.stitching.order import Piece, item_of, resampled_frames
+from cluster_tts.stitching.order import Item, Piece, item_of
 from cluster_tts.stitching.times import BESIDE
 
 __all__ = [
     "BESIDE",
     "Files",
+    "Item",
     "Joined",
     "Piece",
+    "clear",
     "item_of",
     "output_rate",
     "require_format",
-    "resampled_frames",
     "stitch",
     "stitch_items",
 ]

@@ -1,6 +1,6 @@
 """The audio file of a document: what writes samples to it, and at which rate that can be."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -9,21 +9,17 @@ from typing import Any, Literal
 
 import soundfile as sf
 
-from cluster_tts.audio import Samples
+from cluster_tts import media
 from cluster_tts.containers import wav
 from cluster_tts.decoding import BLOCK_FRAMES
 from cluster_tts.errors import JobError
 from cluster_tts.job import StitchingSettings
-
-Write = Callable[[Samples], object]
+from cluster_tts.resampling import rate_for
+from cluster_tts.stitching.mixing import Write
 
 LOSSLESS = ("wav", "flac")
 MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-RATES = {
-    "mp3": MP3_RATES,
-    "opus": (8_000, 12_000, 16_000, 24_000, 48_000),
-    "m4b": (*MP3_RATES, 64_000, 88_200, 96_000),
-}
+RATES = {"mp3": MP3_RATES, **media.RATES}
 ENCODERS: dict[str, dict[str, Any]] = {
     "flac": {"format": "FLAC", "subtype": "PCM_16"},
     # 64 kbit/s at 16 to 24 kHz, 160 above; libsndfile's own choice would be a variable 47
@@ -58,7 +54,7 @@ def output_rate(highest: int, settings: StitchingSettings) -> int:
     """The rate of the joined file where ``highest`` is that of its clips: the next one that the format knows."""
     rate = settings.sample_rate or highest
     known = RATES.get(settings.format)
-    return min((each for each in known if each >= rate), default=known[-1]) if known else rate
+    return rate_for(rate, known) if known else rate
 
 
 @contextmanager
@@ -93,13 +89,11 @@ def _by_soundfile(path: Path, suffix: str, rate: int) -> Iterator[Write]:
 
 @contextmanager
 def _by_pyav(path: Path, suffix: str, content: Content) -> Iterator[Write]:
-    from cluster_tts.media import encoding
-
     begins = list(content.chapters)
     if not begins or begins[0][0] > 0:
         begins.insert(0, (0.0, content.title))
     ends = [*(start_s for start_s, _ in begins[1:]), content.frames / content.rate]
-    chapters = [encoding.Chapter(start_s, end_s, title) for (start_s, title), end_s in zip(begins, ends, strict=True)]
+    chapters = [media.Chapter(start_s, end_s, title) for (start_s, title), end_s in zip(begins, ends, strict=True)]
     kind: Literal["opus", "m4b"] = "opus" if suffix == "opus" else "m4b"
-    with encoding.encoder(path, kind, content.rate, chapters, content.title) as write:
+    with media.encoder(path, kind, content.rate, chapters, content.title) as write:
         yield write

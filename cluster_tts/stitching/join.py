@@ -4,7 +4,7 @@ A document may have 50,000 chunks and last a day: nothing is ever held whole, ne
 documents with times the chunks are, and one clip where it is stretched.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,15 +15,18 @@ import numpy as np
 from cluster_tts.audio import KEPT_S, Samples
 from cluster_tts.clips import Clips, digest
 from cluster_tts.job import MediaSettings, StitchingSettings, TimelineSettings
-from cluster_tts.stitching.encode import LOSSLESS, Content, Write, encoder, output_rate
+from cluster_tts.media import Dub
+from cluster_tts.stitching.clearing import clear_files, clear_items
+from cluster_tts.stitching.encode import LOSSLESS, Content, encoder, output_rate
 from cluster_tts.stitching.fit import Timeline, in_time_order, on_time
 from cluster_tts.stitching.layout import Kept, Layout, in_a_row, trimmed
 from cluster_tts.stitching.measuring import measure
+from cluster_tts.stitching.mixing import Write
 from cluster_tts.stitching.mux import frames_of, mux
-from cluster_tts.stitching.order import Order, Piece, read_order
+from cluster_tts.stitching.order import Item, Order, Piece, item_of, names_of, read_order
 from cluster_tts.stitching.reading import read_each
 from cluster_tts.stitching.times import BESIDE, SCHEMA_VERSION, Times, timed, times
-from cluster_tts.stitching.writing import Item, ItemFiles, Writing
+from cluster_tts.stitching.writing import ItemFile, ItemFiles, Writing
 from cluster_tts.storage import Folder
 
 Pieces = Callable[[], Iterator[Piece]]
@@ -35,7 +38,9 @@ USUAL_TIMES = TimelineSettings()
 class Files:
     """Where clips are, and where their documents go; ``may_publish`` raises where nothing may be written any more.
 
-    ``video`` gets the document as a sound track, as ``media`` says.
+    ``video`` gets the document as a sound track, as ``media`` says. What there is of an earlier joining is replaced,
+    where it ``replaces`` one: in a bucket it takes a while to find out that there is nothing. ``heed`` is called every
+    few seconds of audio, and raises where nobody wants the document any more.
     """
 
     clips: Clips
@@ -43,13 +48,16 @@ class Files:
     may_publish: Callable[[], object] = lambda: None
     video: Path | None = None
     media: MediaSettings = field(default_factory=MediaSettings)
+    replaces: bool = True
+    heed: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
     """The finished document; ``path`` is from OUT on: its audio, or its JSON where only its items were wanted.
 
-    ``video`` is the copy of its video that has the sound, from OUT on.
+    ``video`` is the copy of its video that has the sound, from OUT on; ``complaint`` says why there is none although
+    it has a video.
     """
 
     path: str
@@ -59,6 +67,8 @@ class Joined:
     sha256: str
     chunks: int
     video: str | None = None
+    video_size_bytes: int | None = None
+    complaint: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -75,6 +85,7 @@ class _Score:
     timeline: Timeline | None
     pieces: Pieces
     settings: StitchingSettings
+    names: Mapping[Item, Sequence[str]] = field(default_factory=dict)  # of the files of its items
 
     @property
     def content(self) -> Content:
@@ -98,8 +109,8 @@ def stitch(
     """Join ``pieces`` into ``documents/<name>.<format>``, with times in ``<name>.json``, cues in ``.srt`` and ``.vtt``.
 
     ``pieces`` is called once for each pass and must give the same pieces, at least one. The files take their places
-    once all are complete and may be published, items first, the audio last: where it is, all is whole. Clips inside OUT
-    are named from there.
+    once all are complete and may be published: what is there of an earlier joining goes, its audio first, then items
+    come, the audio last. So where it is, all is whole. Clips inside OUT are named from there.
 
     Raises:
         DamagedClips: clips are not what the manifest says. It names all of them, and no file is left.
@@ -108,16 +119,27 @@ def stitch(
         OSError: the folder cannot be written, the disk is full. No file is left.
     """
     score = _score(name, pieces, files, settings, timeline)
+    if settings.each_item:
+        score = replace(score, names=names_of(pieces()))
     with ExitStack() as scratch:
         joined, items, ready = _written(score, files, scratch)
         _publish(score, files, items, ready)
         return joined
 
 
-def stitch_items(name: str, pieces: Pieces, files: Files, settings: StitchingSettings) -> None:
-    """Join ``pieces``, all there are of some items, into the files of those items, as far as their document has come:
-    nothing is written by which it would pass for whole. Raises like ``stitch``."""
-    score = _score(name, pieces, files, replace(settings, joined=False, each_item=True), USUAL_TIMES)
+def stitch_items(
+    name: str, pieces: Pieces, files: Files, settings: StitchingSettings, lacking: Collection[Item]
+) -> None:
+    """Join ``pieces`` of a document into the files of its items, but for those that are ``lacking``: nothing is written
+    by which it would pass for whole. Raises like ``stitch``."""
+
+    def there() -> Iterator[Piece]:
+        return (piece for piece in pieces() if item_of(piece) not in lacking)
+
+    if next(there(), None) is None:
+        return
+    score = _score(name, there, files, replace(settings, joined=False, each_item=True), USUAL_TIMES)
+    score = replace(score, names=names_of(pieces()))
     with ExitStack() as scratch:
         _, items, _ = _written(score, files, scratch)
         _publish(score, files, items, {})
@@ -132,7 +154,7 @@ def _score(name: str, pieces: Pieces, files: Files, settings: StitchingSettings,
     has_times = has_times and timeline.fit != "none"
     rate = output_rate(highest, settings)
     order = read_order(pieces(), rate, settings)
-    least = frames_of(files.video, rate) if files.video else 0
+    least = frames_of(files.video, rate, files.heed) if files.video else 0
     crossfade = round(rate * settings.crossfade_ms / 1000)
     clips = order.clips
     if has_times or crossfade or settings.trim_silence or settings.loudness_lufs is not None:
@@ -165,14 +187,16 @@ def _written(score: _Score, files: Files, scratch: ExitStack) -> tuple[Joined, I
     copy = f"{name}{files.video.suffix.lower()}" if files.video else None
     items = None
     if settings.each_item:
-        items = ItemFiles(score.order, score.layout, settings.format, lambda item: new(_item_name(score, item)))
+        items = ItemFiles(
+            score.order, score.layout, score.names, settings.format, lambda item: new(_item_name(score, item))
+        )
     head = {"document": name, "schema_version": SCHEMA_VERSION, "audio": audio, "rate": score.layout.rate}
     with times(list(ready.values()), head) as told:
         _write(score, files, tracks, items, told)
         if files.video and copy:
             track = next(tracks[suffix] for suffix in LOSSLESS if suffix in tracks)
             ready[copy] = new(copy)
-            mux(files.video, track, ready[copy], files.media, name)
+            mux(files.video, track, ready[copy], Dub(files.media, name, files.heed))
         sha256 = digest(tracks[settings.format]) if audio else None
         told.close(*_endings(score, sha256, copy, items.items if items else []))
     if audio:
@@ -182,7 +206,7 @@ def _written(score: _Score, files: Files, scratch: ExitStack) -> tuple[Joined, I
     path, last = list(ready.items())[-1]
     joined = Joined(
         f"documents/{path}", score.layout.frames, score.layout.rate, last.stat().st_size, sha256 or digest(last),
-        len(score.layout.places), f"documents/{copy}" if copy else None,
+        len(score.layout.places), f"documents/{copy}" if copy else None, ready[copy].stat().st_size if copy else None,
     )  # fmt: skip
     return joined, items, ready
 
@@ -200,7 +224,7 @@ def _write(score: _Score, files: Files, tracks: Mapping[str, Path], items: ItemF
         writes = [held.enter_context(encoder(path, suffix, score.content)) for suffix, path in tracks.items()]
         if items:
             held.callback(items.close)
-        writing = Writing(score.layout, _all(writes), items, tell)
+        writing = Writing(score.layout, _all(writes, files.heed), items, tell)
         read_each(score.in_turn(), files.clips, score.layout.rate, writing.piece)
         if writing.pieces != len(score.layout.places):  # the header of a WAV was written by the forecast
             raise RuntimeError(
@@ -209,12 +233,11 @@ def _write(score: _Score, files: Files, tracks: Mapping[str, Path], items: ItemF
         writing.finish()
 
 
-def _all(writes: Sequence[Write]) -> Write:
-    """One function that writes to all of them."""
-    if len(writes) == 1:
-        return writes[0]
+def _all(writes: Sequence[Write], heed: Callable[[], object]) -> Write:
+    """One function that writes to all of them, and heeds before each block: hours of silence may lie between pieces."""
 
     def write(samples: Samples) -> None:
+        heed()
         for each in writes:
             each(samples)
 
@@ -222,7 +245,7 @@ def _all(writes: Sequence[Write]) -> Write:
 
 
 def _endings(
-    score: _Score, sha256: str | None, copy: str | None, items: Sequence[Item]
+    score: _Score, sha256: str | None, copy: str | None, items: Sequence[ItemFile]
 ) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
     """What the JSON says at its end, and the lists that stand before that."""
     tail: dict[str, Any] = {"frames": score.layout.frames, "sha256": sha256}
@@ -230,8 +253,9 @@ def _endings(
     if items:
         lists["items"] = [
             {
-                "item": item.id, "path": f"documents/{_item_name(score, item.name)}", "start_frame": item.start,
-                "end_frame": item.end, "frames": item.end - item.start, "sha256": item.sha256,
+                "item": item.item.id, "path": f"documents/{_item_name(score, item.name)}", "start_frame": item.start,
+                "end_frame": item.end, "frames": item.end - item.start, "size_bytes": item.size_bytes,
+                "sha256": item.sha256,
             }
             for item in items
         ]  # fmt: skip
@@ -251,13 +275,14 @@ def _publish(score: _Score, files: Files, items: ItemFiles | None, ready: Mappin
     """Bring everything to its place, in that order: items, then what is ``ready``."""
     folder = files.out / "documents"
     files.may_publish()
+    if files.replaces:
+        clear_files(folder, score.name)
+    names = {_item_name(score, item.name): item.path for item in items.items} if items else {}
+    for name, path in names.items():
+        folder.publish(path, name)
+    if files.replaces:
+        clear_items(folder, score.name, kept=names)
     if items:
-        names = {_item_name(score, item.name): item.path for item in items.items}
-        for name, path in names.items():
-            folder.publish(path, name)
-        for entry in list(folder.files(score.name)):  # of an earlier run
-            if entry.name not in names:
-                folder.remove(entry.name)
         files.may_publish()  # that may have taken long
     for name, path in ready.items():
         folder.publish(path, name)

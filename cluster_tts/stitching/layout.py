@@ -82,19 +82,21 @@ class Layout:
 def trimmed(clips: NDArray[np.void], kept: Kept) -> tuple[NDArray[np.void], NDArray[np.int64]]:
     """``clips`` with no more silence at their edges than is ``kept``, and how many frames of each are skipped.
 
-    Of one that is nothing but silence nothing is left, where any is taken away at all.
+    Of one that is nothing but silence as much is left as of that at one edge, where any is taken away at all: no file
+    can hold nothing.
     """
     if kept == Kept():
         return clips, np.zeros(len(clips), np.int64)
     left = clips.copy()
     silent = clips["head"] == clips["frames"]
-    if kept.before is not None:
-        left["head"] = np.where(silent, 0, np.minimum(clips["head"], kept.before))
     if kept.after is not None:
         left["tail"] = np.minimum(clips["tail"], kept.after)
-    skipped = np.where(silent, 0, clips["head"] - left["head"])
+    if kept.before is not None:
+        least = np.minimum(clips["frames"], max(kept.before, kept.after or 0))
+        left["head"] = np.where(silent, 0, np.minimum(clips["head"], kept.before))
+        left["tail"] = np.where(silent, least, left["tail"])
     left["frames"] -= (clips["head"] - left["head"]) + (clips["tail"] - left["tail"])
-    return left, skipped
+    return left, np.where(silent, 0, clips["head"] - left["head"])
 
 
 def in_a_row(

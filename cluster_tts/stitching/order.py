@@ -1,20 +1,26 @@
 """The pieces of a document in reading order: what stands between two of them, and which of them are one item."""
 
-import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_tts.documents.names import alike, safe
 from cluster_tts.job import StitchingSettings
 from cluster_tts.model import PLAIN, Role, Sound
+from cluster_tts.resampling import resampled_frames
 from cluster_tts.stitching.layout import CLIP
 
-LONGEST_NAME = 180  # bytes; with a suffix and what is added while it is written it has to stay below 255
-UNFIT = re.compile(r"[/\\\x00-\x1f\x7f]|^\.")  # what the name of a file is better without
+
+class Item(NamedTuple):
+    """What an item is told by: the ``id`` that its source gives, or the number of its paragraph if that gives none."""
+
+    id: str
+    is_own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +44,15 @@ class Order:
     """What joining has to know of all pieces at once, a few bytes each.
 
     ``gaps`` are the frames of silence after each, ``near`` is where the next one is cut from the same paragraph.
-    ``items`` are the ids of items and the names of their files, ``firsts`` the numbers of the pieces they begin with;
-    ``headings`` the number and text of each piece that is one.
+    ``items`` are the items, ``firsts`` the numbers of the pieces they begin with; ``headings`` the number and text of
+    each piece that is one.
     """
 
     rate: int
     clips: NDArray[np.void]
     gaps: NDArray[np.int64]
     near: NDArray[np.bool_]
-    items: list[tuple[str, str]] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
     firsts: list[int] = field(default_factory=list)
     headings: list[tuple[int, str]] = field(default_factory=list)
 
@@ -54,18 +60,17 @@ class Order:
 def read_order(pieces: Iterator[Piece], rate: int, settings: StitchingSettings) -> Order:
     """``pieces`` as they are joined at ``rate``, with clips as the manifest has them: nothing is known of silence."""
     frames, gaps, near = array("q"), array("q"), array("b")
-    items: list[tuple[str, str]] = []
+    items: list[Item] = []
     firsts: list[int] = []
     headings: list[tuple[int, str]] = []
-    taken: set[str] = set()
     before: Piece | None = None
     for number, piece in enumerate(pieces):
-        frames.append(resampled_frames(piece.sound, rate))
+        frames.append(resampled_frames(piece.sound.frames, piece.sound.rate, rate))
         if before is not None:
             gaps.append(round(rate * gap_ms(before, piece, settings) / 1000))
             near.append(is_near(before, piece))
         if settings.each_item and (before is None or item_of(before) != item_of(piece)):
-            items.append((item_of(piece), _file_name(item_of(piece), taken)))
+            items.append(item_of(piece))
             firsts.append(number)
         if piece.role.heading:
             text = " ".join(piece.text.split())
@@ -96,24 +101,23 @@ def is_near(before: Piece, after: Piece) -> bool:
     return before.paragraph == after.paragraph and before.role.item == after.role.item
 
 
-def item_of(piece: Piece) -> str:
-    """The id of the item that a piece belongs to: what its source says, else the number of its paragraph."""
-    return piece.role.item if piece.role.item is not None else f"{piece.paragraph + 1:04}"
+def item_of(piece: Piece) -> Item:
+    """The item that a piece belongs to."""
+    if piece.role.item is not None:
+        return Item(piece.role.item, is_own=True)
+    return Item(f"{piece.paragraph + 1:04}", is_own=False)
 
 
-def resampled_frames(sound: Sound, rate: int) -> int:
-    """How many frames ``sound`` has at ``rate``: to the nearest, halves up, exactly as soxr counts."""
-    return (2 * sound.frames * rate + sound.rate) // (2 * sound.rate)
-
-
-def _file_name(item: str, taken: set[str]) -> str:
-    """``item`` as a file can be called, unlike all that are ``taken``, and noted there."""
-    name = UNFIT.sub("_", item) or "_"
-    if len(name.encode()) > LONGEST_NAME:
-        name = f"{name.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}-{sha256(item.encode()).hexdigest()[:8]}"
-    number, unique = 1, name
-    while unique.casefold() in taken:  # on some disks "A" is "a"
-        number += 1
-        unique = f"{name}-{number}"
-    taken.add(unique.casefold())
-    return unique
+def names_of(pieces: Iterable[Piece]) -> dict[Item, list[str]]:
+    """What the files of items are called, without a suffix, no two alike: of each item one for every run of ``pieces``,
+    in order. They are all that the document has, so that a name does not hang on which of them are there."""
+    names: dict[Item, list[str]] = {}
+    taken: set[str] = set()
+    for item, _ in groupby(pieces, key=item_of):
+        number, name = 1, safe(item.id)
+        while alike(name) in taken:  # on some disks "A" is "a"
+            number += 1
+            name = f"{safe(item.id)}-{number}"
+        taken.add(alike(name))
+        names.setdefault(item, []).append(name)
+    return names

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 import soundfile as sf
-import soxr
 
 from cluster_tts.audio import Samples, to_int16, to_mono
 from cluster_tts.clips import Clips, digest
 from cluster_tts.decoding import AudioFile
 from cluster_tts.errors import DamagedClips
+from cluster_tts.resampling import resampled
 from cluster_tts.stitching.order import Piece
 
 READ_AHEAD = 8  # clips that are fetched and digested before they are joined
@@ -114,13 +114,7 @@ def _decoded(piece: Piece, path: Path) -> Iterator[Samples]:
 
 
 def _at_rate(blocks: Iterator[Samples], rate: int, wanted: int) -> Iterator[Samples]:
-    return blocks if rate == wanted else _resampled(blocks, rate, wanted)
-
-
-def _resampled(blocks: Iterator[Samples], rate: int, wanted: int) -> Iterator[Samples]:
-    """``blocks`` at the rate ``wanted``, the same samples in every run."""
-    # In floats, for soxr dithers 16-bit samples with a seed taken from the clock.
-    stream = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
-    for block in blocks:
-        yield to_int16(stream.resample_chunk(block.astype(np.float32) / 32768))
-    yield to_int16(stream.resample_chunk(np.empty(0, np.float32), last=True))
+    if rate == wanted:
+        return blocks
+    floats = (block.astype(np.float32) / np.float32(32768) for block in blocks)
+    return map(to_int16, resampled(floats, rate, wanted))

@@ -1,6 +1,6 @@
 """The pass that writes: pieces into the document, and into the files of their items."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,39 +12,44 @@ from cluster_tts.clips import digest
 from cluster_tts.stitching.encode import Content, encoder
 from cluster_tts.stitching.layout import Layout
 from cluster_tts.stitching.mixing import Mixer, Write
-from cluster_tts.stitching.order import Order, Piece
+from cluster_tts.stitching.order import Item, Order, Piece
 from cluster_tts.stitching.seams import Seams
 from cluster_tts.stretch import stretched
 
 
 @dataclass(slots=True)
-class Item:
-    """A file for the pieces that its source calls ``id``, from one frame of the document to another; ``left`` of them
-    are yet to be written. ``name`` is the file's, without its suffix."""
+class ItemFile:
+    """The file of an item, called ``name`` without its suffix, from one frame of the document to another; ``left`` of
+    its pieces are yet to be written."""
 
-    id: str
+    item: Item
     name: str
     path: Path
     start: int
     end: int
     left: int
+    size_bytes: int = 0
     sha256: str = ""
 
 
 class ItemFiles:
     """The files of items, each open from its first piece to its last."""
 
-    def __init__(self, order: Order, layout: Layout, suffix: str, new: Callable[[str], Path]) -> None:
-        """``new`` gives the path to write an item of that name to."""
+    def __init__(
+        self, order: Order, layout: Layout, names: Mapping[Item, Sequence[str]], suffix: str, new: Callable[[str], Path]
+    ) -> None:
+        """``names`` are those of files, see ``names_of``; ``new`` gives the path to write one of that name to."""
         self._rate = order.rate
         self._suffix = suffix
         lengths = np.diff([*order.firsts, len(layout.places)])
         self._item_of = np.repeat(np.arange(len(order.items)), lengths)
         self._open: dict[int, tuple[Mixer, ExitStack]] = {}
         spans = layout.spans(order.firsts)
+        left_of = {item: iter(each) for item, each in names.items()}
+        named = [(item, next(left_of[item])) for item in order.items]
         self.items = [
-            Item(identity, name, new(name), start, end, int(left))
-            for (identity, name), (start, end), left in zip(order.items, spans, lengths, strict=True)
+            ItemFile(item, name, new(name), start, end, int(left))
+            for (item, name), (start, end), left in zip(named, spans, lengths, strict=True)
         ]
 
     def mixer(self, number: int) -> Mixer:
@@ -65,7 +70,7 @@ class ItemFiles:
             mixer, held = self._open.pop(item)
             with held:
                 mixer.finish(what.end)
-            what.sha256 = digest(what.path)
+            what.size_bytes, what.sha256 = what.path.stat().st_size, digest(what.path)
 
     def close(self) -> None:
         """Give up what is still open; nothing is, where all pieces were written."""

@@ -9,20 +9,26 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import psutil
 import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'ray[default]'")
 
 from cluster_tts import config
+from cluster_tts.clips import Clips
 from cluster_tts.cluster.crew import RayCrew
 from cluster_tts.commands import Result, RunOptions, run_job
-from cluster_tts.errors import JobError
+from cluster_tts.completion import SOUND_DTYPE
+from cluster_tts.errors import DocumentError, JobError
+from cluster_tts.job import StitchingSettings
+from cluster_tts.joining import JoinOrder
 from cluster_tts.lending import Ledger, Orders
-from cluster_tts.manifest import Manifest
+from cluster_tts.manifest import Manifest, PlanLocation
 from cluster_tts.model import Status
 from cluster_tts.progress import Progress
 from cluster_tts.refilling import RefilledQueue
+from cluster_tts.stitching import Piece
 from cluster_tts.storage import LocalFolder
 
 pytestmark = [
@@ -192,3 +198,31 @@ def test_an_error_that_stops_a_worker_stops_the_run_in_its_own_words(texts: Path
 def test_a_cluster_that_is_not_there_is_named(texts: Path, tmp_path: Path) -> None:
     with pytest.raises(JobError, match=r"cannot join the Ray cluster at '127\.0\.0\.1:1'"):
         run(texts, tmp_path / "out", "cluster.address='127.0.0.1:1'")
+
+
+def test_a_document_that_cannot_be_joined_says_so_in_its_own_words(tmp_path: Path) -> None:
+    class Lost(JoinOrder):
+        def pieces(self) -> Iterator[Piece]:
+            raise DocumentError("'a.opus' cannot be written as opus")
+
+    folder = LocalFolder(tmp_path)
+    order = Lost(
+        "a",
+        PlanLocation(folder, "part", (), 0),
+        np.zeros(0, SOUND_DTYPE),
+        folder,
+        Clips(folder, "wav"),
+        StitchingSettings(),
+    )
+    crew = RayCrew(config.load(overrides=[*TONE, f"out={tmp_path}", "workers.count=1"], environ={}))
+
+    async def joined() -> None:
+        await crew.hire()
+        try:
+            await crew.join(order)
+        finally:
+            await crew.aclose()
+
+    with pytest.raises(DocumentError) as error:
+        asyncio.run(joined())
+    assert str(error.value) == "'a.opus' cannot be written as opus"

@@ -28,3 +28,10 @@ def test_what_documents_add_up_to(
 ) -> None:
     rows = [DocumentRow(document=f"d{n}", source="", status=status) for n, status in enumerate(states.split())]
     assert verdict_of(rows, failed, postponed) == wanted
+
+
+def test_a_document_without_its_video_is_a_loss_that_shows() -> None:
+    rows = [
+        DocumentRow(document=f"d{n}", source="", status="whole", error=error) for n, error in enumerate(["cut", None])
+    ]
+    assert verdict_of(rows) == ("incomplete", 3, "1 of 2 documents have their audio, but no video")

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from cluster_tts.checking import probe
 from cluster_tts.clips import Clips
 from cluster_tts.completion import SOUND_DTYPE
 from cluster_tts.errors import Interrupted
-from cluster_tts.job import StitchingSettings, TimelineSettings
+from cluster_tts.job import MediaSettings, StitchingSettings, TimelineSettings
 from cluster_tts.joining import JoinOrder, join
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Chunk, Role, Slot, Speech
+from cluster_tts.stitching.mux import mux
 from cluster_tts.storage import LocalFolder
 from tests.unit.media.videos import Recipe, make
 
@@ -87,3 +89,36 @@ def test_a_video_becomes_one_with_speech(order: JoinOrder, tmp_path: Path, as_te
     joined = join(replace(order, video=str(film) if as_text else film))
     assert joined.video == "documents/d.mp4"
     assert (tmp_path / joined.video).is_file()
+
+
+def test_it_stops_in_the_midst_of_silence(order: JoinOrder, tmp_path: Path) -> None:
+    """Of one hour, after all clips have been read."""
+    writer = Manifest(LocalFolder(tmp_path / "other"), "run").plan_writer()
+    cues = [Slot(3600.0 * (n == 4), 3600.0 * (n == 4) + 1) for n in range(5)]
+    writer.write([(Chunk("d", n, n, f"Text {n}.", Role(cues=(cues[n],))), name) for n, name in enumerate(NAMES)], 0)
+    timed, looks = replace(order, plan=writer.close()["d"]), []
+    assert join(timed, lambda: bool(looks.append(1))) is not None
+    left = iter([False] * (len(looks) - 20))
+    (tmp_path / "documents/d.wav").unlink()
+    with pytest.raises(Interrupted, match="'d' was not joined to its end"):
+        join(timed, lambda: next(left, True))
+    assert not (tmp_path / "documents/d.wav").exists()
+    assert len(looks) > 400
+
+
+@pytest.mark.parametrize("media", [MediaSettings(), MediaSettings(duck_db=12.0)])
+def test_it_stops_in_the_midst_of_a_video(
+    order: JoinOrder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, media: MediaSettings
+) -> None:
+    pytest.importorskip("av", reason="PyAV is not installed")
+    film, begun = make(tmp_path / "film.mp4", Recipe(seconds=1)), []
+
+    def begin(*arguments: Any) -> None:
+        begun.append(1)
+        mux(*arguments)
+
+    monkeypatch.setattr("cluster_tts.stitching.join.mux", begin)
+    with pytest.raises(Interrupted, match="'d' was not joined to its end"):
+        join(replace(order, video=film, media=media), lambda: bool(begun))
+    assert begun
+    assert not list((tmp_path / "documents").iterdir())

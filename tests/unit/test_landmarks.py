@@ -100,3 +100,20 @@ def test_they_are_kept_from_being_swept_away_as_long_as_workers_come(job: Job) -
             each.path.unlink()
         landmarks.refresh()
         landmarks.require()
+
+
+def test_of_each_folder_that_has_videos_one_has_to_be_there(job: Job, tmp_path: Path) -> None:
+    films = [tmp_path / name for name in ("a/1.mp4", "a/2.mp4", "b/1.mp4")]
+    for film in films:
+        film.parent.mkdir(exist_ok=True)
+        film.write_bytes(b"film")
+    clock = Clock()
+    with left_in(job, films) as landmarks:
+        assert {each.parent for each in landmarks.videos} == {tmp_path / "a", tmp_path / "b"}
+        landmarks.refresh()
+        pickle.loads(pickle.dumps(landmarks)).require()
+        films[2].rename(tmp_path / "elsewhere.mp4")
+        with pytest.raises(JobError, match=rf"does not see '{films[2]}' .*on every node, or set media\.video=none$"):
+            landmarks.require(clock, clock.sleep)
+        landmarks.refresh()
+        assert not films[2].exists(), "nothing is ever touched where videos are"

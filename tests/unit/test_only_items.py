@@ -19,8 +19,8 @@ from cluster_tts.workload import Plan
 TABLE = "item,text\nv1,The first.\nv2,The second.\nv3,The third.\n"
 
 
-def planned(folder: Path, joined: bool = True) -> tuple[Job, Plan]:
-    (folder / "verses.csv").write_text(TABLE)
+def planned(folder: Path, joined: bool = True, table: str = TABLE) -> tuple[Job, Plan]:
+    (folder / "verses.csv").write_text(table)
     job = Job(
         out=str(folder / "out"),
         provider=ProviderSettings(name="tone"),
@@ -70,3 +70,14 @@ def test_it_is_whole_once_the_last_one_comes(tmp_path: Path) -> None:
     assert set(files(job)) == {
         "verses/v1.wav", "verses/v2.wav", "verses/v3.wav", "verses.json", "verses.srt", "verses.vtt",
     }  # fmt: skip
+
+
+def test_the_name_of_an_item_is_its_own_whichever_are_there(tmp_path: Path) -> None:
+    job, plan = planned(tmp_path, table="item,text\n0002,The first.\n,The second.\n")
+    speak(job, plan, 1)
+    join(order_of(job, plan, "verses", None, only_items=True))
+    assert files(job) == {"verses/0002-2.wav": 44 + 3200}
+    speak(job, plan, 0)
+    join(order_of(job, plan, "verses", None))
+    assert files(job)["verses/0002.wav"] == 44 + 1600
+    assert files(job)["verses/0002-2.wav"] == 44 + 3200

@@ -412,3 +412,17 @@ def test_who_watches_is_told_how_long_the_rest_takes_by_the_plan(job: Job, texts
     assert left == sorted(left, key=lambda each: -(each or 0.0))
     assert left[-1] == 0.0
     assert watched(replace(job, out=f"{job.out}2"), texts, ())[1][0].left_s is None
+
+
+def test_what_an_earlier_run_left_of_a_document_that_stays_incomplete_goes(job: Job, texts: Path) -> None:
+    plan, _ = go(job, texts, ScriptedCrew())
+    Manifest(at(job.out) / "manifest", "run").write_documents(plan.rows.values())
+    names = ["a.wav", "b.wav", "b.json", "b.mp4", "b/0001.wav"]
+    for name in names:
+        path = Path(job.out, "documents", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"of other settings")
+    plan, _ = go(replace(job, stitching=StitchingSettings(gap_ms=1)), texts, ScriptedCrew(poison=["b says sentence 3"]))
+    assert plan.rows["b"].status == "incomplete"
+    left = [path for path in Path(job.out, "documents").rglob("*") if path.is_file()]
+    assert [path.name for path in left] == ["a.wav"]

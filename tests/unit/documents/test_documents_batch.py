@@ -38,7 +38,10 @@ def refusal(*sources: str, reading: Reading = Reading()) -> str:  # noqa: B008
 
 
 def videos(*sources: str, reading: Reading = Reading()) -> dict[str, str | None]:  # noqa: B008
-    return {each.name: each.video and str(each.video) for each in find(sources, reading)}
+    """Names of videos from here on by documents; each is told by its absolute path."""
+    found = find(sources, reading)
+    assert all(each.video is None or Path(each.video).is_absolute() for each in found)
+    return {each.name: each.video and os.path.relpath(each.video) for each in found}
 
 
 # Tables of jobs
@@ -52,7 +55,7 @@ def test_each_row_is_a_document_with_all_that_its_columns_say(make: Make) -> Non
     )
     assert find(["in/jobs.csv"]) == [
         Document("a", Path("in/a.txt"), voice="x"),
-        Document("Film 1", Path("in/sub/b.srt"), video=Path("in/v/c.mkv")),
+        Document("Film 1", Path("in/sub/b.srt"), video=Path("in/v/c.mkv").absolute()),
         Document("d", Path("d.md").resolve()),
     ]
     assert find(["in/jobs.csv"], Reading(video=False))[1].video is None

@@ -15,7 +15,7 @@ import pytest
 
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import MediaSettings
-from cluster_tts.media import add_track, duration_s
+from cluster_tts.media import Dub, add_track, duration_s
 from tests.unit.media.videos import (
     FPS,
     SPEECH_HZ,
@@ -55,7 +55,7 @@ def test_pictures_stay_bit_by_bit_and_speech_begins_with_the_first(
     needs(KINDS[suffix])
     video = make(tmp_path / f"video.{suffix}", Recipe(picture=KINDS[suffix], start_s=start_s))
     target = tmp_path / f"out.{suffix}"
-    add_track(video, speech, target, BESIDE, "Deutsch")
+    add_track(video, speech, target, Dub(BESIDE, "Deutsch"))
     assert shown(target) == shown(video)
     assert len(shown(target)) == 2 * FPS
     language = "ger" if suffix == "mov" else "deu"
@@ -74,14 +74,14 @@ def test_the_new_track_is_as_long_as_the_pictures(tmp_path: Path, suffix: str, s
     needs(KINDS[suffix])
     video = make(tmp_path / f"video.{suffix}", Recipe(picture=KINDS[suffix], sounds=0))
     target = tmp_path / f"out.{suffix}"
-    add_track(video, make_speech(tmp_path / "speech.wav", seconds, (0.1, 0.5)), target, INSTEAD, "")
+    add_track(video, make_speech(tmp_path / "speech.wav", seconds, (0.1, 0.5)), target, Dub(INSTEAD, ""))
     samples, rate = heard(target)
     assert 0 <= len(samples) / rate - 2.0 < 0.045  # AAC ends with a whole packet of 1,024 frames
     assert duration_s(target) == duration_s(video) == 2.0
 
 
 def test_the_index_of_an_mp4_knows_the_exact_length_and_stands_in_front(tmp_path: Path, speech: Path) -> None:
-    add_track(make(tmp_path / "video.mp4"), speech, tmp_path / "out.mp4", BESIDE, "Deutsch")
+    add_track(make(tmp_path / "video.mp4"), speech, tmp_path / "out.mp4", Dub(BESIDE, "Deutsch"))
     with av.open(str(tmp_path / "out.mp4")) as file:
         assert float(file.streams.audio[0].duration * file.streams.audio[0].time_base) == pytest.approx(2.0, abs=0.001)
     content = (tmp_path / "out.mp4").read_bytes()
@@ -90,8 +90,8 @@ def test_the_index_of_an_mp4_knows_the_exact_length_and_stands_in_front(tmp_path
 
 def test_beside_keeps_every_other_sound_track_behind_and_instead_none(tmp_path: Path, speech: Path) -> None:
     video = make(tmp_path / "video.mkv", Recipe(sounds=2))
-    add_track(video, speech, tmp_path / "beside.mkv", BESIDE, "Deutsch")
-    add_track(video, speech, tmp_path / "instead.mkv", INSTEAD, "Deutsch")
+    add_track(video, speech, tmp_path / "beside.mkv", Dub(BESIDE, "Deutsch"))
+    add_track(video, speech, tmp_path / "instead.mkv", Dub(INSTEAD, "Deutsch"))
     assert [kind for kind, _, _ in tracks(tmp_path / "beside.mkv")] == ["video", "audio", "audio", "audio"]
     assert [is_default for _, _, is_default in tracks(tmp_path / "beside.mkv")][1:] == [True, False, False]
     assert [kind for kind, _, _ in tracks(tmp_path / "instead.mkv")] == ["video", "audio"]
@@ -108,7 +108,7 @@ def test_the_videos_own_sound_is_quieter_while_somebody_speaks_and_only_then(
 ) -> None:
     video = make(tmp_path / "video.mp4", Recipe(channels=channels))
     settings = MediaSettings(track="instead", duck_db=duck_db)
-    add_track(video, speech, tmp_path / "out.mp4", settings, "Deutsch")
+    add_track(video, speech, tmp_path / "out.mp4", Dub(settings, "Deutsch"))
     samples, rate = heard(tmp_path / "out.mp4")
     assert (samples.shape[1], rate) == (channels, 48_000)
     for channel in samples.T:
@@ -123,7 +123,7 @@ def test_the_videos_own_sound_is_quieter_while_somebody_speaks_and_only_then(
 
 def test_what_is_ducked_stays_in_time_where_the_sound_has_a_gap(tmp_path: Path, speech: Path) -> None:
     video = make(tmp_path / "video.mkv", Recipe(gap_s=(1.2, 1.6), start_s=0.6))
-    add_track(video, speech, tmp_path / "out.mkv", MediaSettings(track="instead", duck_db=6.0), "Deutsch")
+    add_track(video, speech, tmp_path / "out.mkv", Dub(MediaSettings(track="instead", duck_db=6.0), "Deutsch"))
     samples, rate = heard(tmp_path / "out.mkv")
     assert level_db(samples[:, 0], rate, TONE_HZ, 1.3, 1.5) < -50
     assert level_db(samples[:, 0], rate, TONE_HZ, 1.7, 1.95) == pytest.approx(20 * np.log10(0.2), abs=1)
@@ -132,13 +132,13 @@ def test_what_is_ducked_stays_in_time_where_the_sound_has_a_gap(tmp_path: Path, 
 def test_a_loud_sum_does_not_clip(tmp_path: Path) -> None:
     video = make(tmp_path / "video.mp4")
     loud = make_speech(tmp_path / "speech.wav", 2.0, (0.0, 2.0), level=0.95)
-    add_track(video, loud, tmp_path / "out.mp4", MediaSettings(track="instead", duck_db=0.0), "Deutsch")
+    add_track(video, loud, tmp_path / "out.mp4", Dub(MediaSettings(track="instead", duck_db=0.0), "Deutsch"))
     assert np.abs(heard(tmp_path / "out.mp4")[0]).max() < 1.0
 
 
 def test_without_a_sound_to_duck_the_speech_is_alone(tmp_path: Path, speech: Path) -> None:
     video = make(tmp_path / "video.mp4", Recipe(sounds=0))
-    add_track(video, speech, tmp_path / "out.mp4", MediaSettings(duck_db=12.0), "Deutsch")
+    add_track(video, speech, tmp_path / "out.mp4", Dub(MediaSettings(duck_db=12.0), "Deutsch"))
     assert [kind for kind, _, _ in tracks(tmp_path / "out.mp4")] == ["video", "audio"]
     assert heard(tmp_path / "out.mp4")[0].shape[1] == 1
 
@@ -147,7 +147,7 @@ def test_speech_longer_than_the_video_is_kept_whole_and_told(tmp_path: Path, cap
     video = make(tmp_path / "video.mp4")
     longer = make_speech(tmp_path / "speech.wav", 2.5, (2.2, 2.5))
     with caplog.at_level(logging.WARNING):
-        add_track(video, longer, tmp_path / "out.mp4", BESIDE, "Deutsch")
+        add_track(video, longer, tmp_path / "out.mp4", Dub(BESIDE, "Deutsch"))
     samples, rate = heard(tmp_path / "out.mp4")
     assert level_db(samples[:, 0], rate, SPEECH_HZ, 2.25, 2.45) == pytest.approx(20 * np.log10(0.2), abs=1)
     assert f"'{video}' is 0.50 s shorter than its speech" in caplog.text
@@ -156,7 +156,7 @@ def test_speech_longer_than_the_video_is_kept_whole_and_told(tmp_path: Path, cap
 
 def test_a_little_too_much_of_speech_is_cut_off_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     longer = make_speech(tmp_path / "speech.wav", 2.08, (0.2, 2.08))
-    add_track(make(tmp_path / "video.mp4"), longer, tmp_path / "out.mp4", BESIDE, "Deutsch")
+    add_track(make(tmp_path / "video.mp4"), longer, tmp_path / "out.mp4", Dub(BESIDE, "Deutsch"))
     assert "0.0800 s shorter than its speech, which is cut off" in caplog.text
     with av.open(str(tmp_path / "out.mp4")) as file:
         assert float(file.streams.audio[0].duration * file.streams.audio[0].time_base) == pytest.approx(2.0, abs=0.001)
@@ -165,7 +165,7 @@ def test_a_little_too_much_of_speech_is_cut_off_and_told(tmp_path: Path, caplog:
 def test_rotation_and_time_codes_are_kept(tmp_path: Path, speech: Path) -> None:
     video = make(tmp_path / "video.mov", Recipe(rotation=90, timecode="01:00:00:00"))
     assert [kind for kind, _, _ in tracks(video)] == ["video", "audio", "data"]
-    add_track(video, speech, tmp_path / "out.mov", BESIDE, "Deutsch")
+    add_track(video, speech, tmp_path / "out.mov", Dub(BESIDE, "Deutsch"))
     with av.open(str(tmp_path / "out.mov")) as file:
         assert file.streams.video[0].metadata["timecode"] == "01:00:00:00"
         assert next(file.decode(video=0)).rotation == 90
@@ -180,7 +180,7 @@ def test_the_name_that_apples_players_know_hevc_by_is_kept(tmp_path: Path, speec
             picture = av.VideoFrame.from_ndarray(np.full((96, 64), number, np.uint8), format="yuv420p")
             file.mux(stream.encode(picture))
         file.mux(stream.encode(None))
-    add_track(tmp_path / "video.mp4", speech, tmp_path / "out.mp4", BESIDE, "Deutsch")
+    add_track(tmp_path / "video.mp4", speech, tmp_path / "out.mp4", Dub(BESIDE, "Deutsch"))
     with av.open(str(tmp_path / "out.mp4")) as file:
         assert file.streams.video[0].codec_context.codec_tag == "hvc1"
 
@@ -230,7 +230,7 @@ def jpeg() -> bytes:
 def test_covers_subtitles_chapters_fonts_and_tags_come_along(tmp_path: Path, speech: Path, suffix: str) -> None:
     video = with_extras(tmp_path / f"video.{suffix}")
     target = tmp_path / f"out.{suffix}"
-    add_track(video, speech, target, BESIDE, "Deutsch")
+    add_track(video, speech, target, Dub(BESIDE, "Deutsch"))
     assert shown(target) == shown(video)
     with av.open(str(target)) as file:
         assert file.metadata["title"] == "Film"
@@ -249,7 +249,7 @@ def test_subtitles_that_the_container_does_not_take_are_left_out_and_told(
     tmp_path: Path, speech: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     video = with_extras(tmp_path / "video.mkv")
-    add_track(video, speech, tmp_path / "out.mp4", BESIDE, "Deutsch")
+    add_track(video, speech, tmp_path / "out.mp4", Dub(BESIDE, "Deutsch"))
     assert [kind for kind, _, _ in tracks(tmp_path / "out.mp4")][:2] == ["video", "audio"]
     assert "track 2 (subtitle) has no place in the copy" in caplog.text
 
@@ -258,7 +258,7 @@ def test_subtitles_that_the_container_does_not_take_are_left_out_and_told(
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_ffprobe_sees_the_same(tmp_path: Path, speech: Path, suffix: str) -> None:
     target = tmp_path / f"out.{suffix}"
-    add_track(make(tmp_path / f"video.{suffix}"), speech, target, BESIDE, "Deutsche Fassung")
+    add_track(make(tmp_path / f"video.{suffix}"), speech, target, Dub(BESIDE, "Deutsche Fassung"))
     command = ["ffprobe", "-v", "error", "-show_streams", "-of", "json", str(target)]
     video, new, old = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["streams"]
     assert (video["codec_name"], video["r_frame_rate"]) == ("mpeg4", "25/1")
@@ -273,7 +273,7 @@ def test_duration_is_that_of_the_pictures(tmp_path: Path) -> None:
     make(tmp_path / "video.mkv", Recipe(start_s=1.4, seconds=1.2))
     assert duration_s(tmp_path / "video.mkv") == pytest.approx(1.2)
     longer = make_speech(tmp_path / "speech.wav", 3.0, (0.5, 1.0))
-    add_track(make(tmp_path / "video.mp4"), longer, tmp_path / "out.mp4", BESIDE, "")
+    add_track(make(tmp_path / "video.mp4"), longer, tmp_path / "out.mp4", Dub(BESIDE, ""))
     assert duration_s(tmp_path / "out.mp4") == 2.0
 
 
@@ -281,13 +281,13 @@ def test_duration_is_that_of_the_pictures(tmp_path: Path) -> None:
 def test_what_takes_no_second_track_is_refused_with_what_to_do(tmp_path: Path, speech: Path, name: str) -> None:
     video = make(tmp_path / "video.mp4")
     with pytest.raises(DocumentError, match=rf"^'{video}' is none of .*: convert it to mkv$"):
-        add_track(video, speech, tmp_path / name, BESIDE, "Deutsch")
+        add_track(video, speech, tmp_path / name, Dub(BESIDE, "Deutsch"))
 
 
 def test_pictures_that_the_container_cannot_hold_are_refused(tmp_path: Path, speech: Path) -> None:
     video = make(tmp_path / "video.mp4")
     with pytest.raises(DocumentError, match=rf"'{video}'"):
-        add_track(video, speech, tmp_path / "out.webm", BESIDE, "Deutsch")
+        add_track(video, speech, tmp_path / "out.webm", Dub(BESIDE, "Deutsch"))
     assert not (tmp_path / "out.webm").exists()
 
 
@@ -304,7 +304,7 @@ def test_what_is_no_video_is_told_in_one_line_with_its_name(tmp_path: Path, spee
 
 
 def _spoil(video: Path, speech: Path) -> None:
-    add_track(video, speech, video.with_name("out.mp4"), BESIDE, "Deutsch")
+    add_track(video, speech, video.with_name("out.mp4"), Dub(BESIDE, "Deutsch"))
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov"])
@@ -312,7 +312,7 @@ def _spoil(video: Path, speech: Path) -> None:
 def test_a_cut_video_is_refused_and_nothing_is_left(tmp_path: Path, speech: Path, suffix: str, share: float) -> None:
     """Also one that has its index in front, and reads well up to where it is cut."""
     whole = make(tmp_path / f"whole.{suffix}", Recipe(seconds=4))
-    add_track(whole, speech, tmp_path / f"cut.{suffix}", BESIDE, "Deutsch")
+    add_track(whole, speech, tmp_path / f"cut.{suffix}", Dub(BESIDE, "Deutsch"))
     cut = tmp_path / f"cut.{suffix}"
     cut.write_bytes(cut.read_bytes()[: round(cut.stat().st_size * share)])
     for work in (lambda: duration_s(cut), lambda: _spoil(cut, speech)):
@@ -323,7 +323,7 @@ def test_a_cut_video_is_refused_and_nothing_is_left(tmp_path: Path, speech: Path
 
 def test_a_video_that_is_not_there_is_an_os_error(tmp_path: Path, speech: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.mp4"):
-        add_track(tmp_path / "none.mp4", speech, tmp_path / "out.mp4", BESIDE, "Deutsch")
+        add_track(tmp_path / "none.mp4", speech, tmp_path / "out.mp4", Dub(BESIDE, "Deutsch"))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -332,7 +332,7 @@ def test_a_full_disk_is_an_os_error_that_names_the_target(tmp_path: Path, speech
     target = tmp_path / f"out.{suffix}"
     target.symlink_to("/dev/full")
     with pytest.raises(OSError, match=str(target)) as raised:
-        add_track(make(tmp_path / "video.mp4"), speech, target, BESIDE, "Deutsch")
+        add_track(make(tmp_path / "video.mp4"), speech, target, Dub(BESIDE, "Deutsch"))
     assert raised.value.errno == errno.ENOSPC
     assert not target.is_symlink()
 

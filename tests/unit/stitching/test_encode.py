@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from cluster_tts.audio import KEPT_S
 from cluster_tts.errors import JobError
-from cluster_tts.job import StitchingSettings
-from cluster_tts.model import Role
+from cluster_tts.job import DOCUMENT_FORMATS, StitchingSettings
+from cluster_tts.model import Role, Slot
 from cluster_tts.stitching import encode, output_rate, require_format
-from tests.unit.stitching.joined import RATE, MakePiece, join, loudest_hertz, tone
+from tests.unit.stitching.joined import RATE, MakePiece, join, loudest_hertz, measured, tone
 
 needs_av = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="PyAV is not installed")
 
@@ -100,3 +101,17 @@ def test_clips_of_any_rate_become_a_document_of_their_length(
         samples, read_rate = sf.read(joined.path)
         assert np.abs(samples).max() == pytest.approx(12_000 / 32_768, rel=0.15)
         assert len(samples) / read_rate == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("suffix", DOCUMENT_FORMATS)
+@pytest.mark.parametrize("role", [Role(), Role(cues=(Slot(0, 1),))])
+def test_a_document_of_nothing_but_silence_is_a_short_silence(
+    suffix: str, role: Role, make_piece: MakePiece, tmp_path: Path
+) -> None:
+    if suffix == "m4b":
+        pytest.importorskip("av", reason="PyAV is not installed")
+    piece = make_piece(0, np.zeros(RATE, np.int16), role=role)
+    joined = join([piece], tmp_path, format=suffix, trim_silence=True, each_item=True)
+    assert joined.frames == round(RATE * KEPT_S)
+    item = tmp_path / measured(tmp_path)["items"][0]["path"]
+    assert min(joined.path.stat().st_size, item.stat().st_size) > 0

@@ -34,7 +34,7 @@ def test_an_item_has_the_samples_it_has_in_the_document(make_piece: MakePiece, t
     assert [item["item"] for item in items] == ["John 3:16", "John 3:17", "John 3:18"]
     for item in items:
         path = tmp_path / item["path"]
-        assert path == tmp_path / f"documents/book/{item['item']}.wav"
+        assert path == tmp_path / f"documents/book/{item['item'].replace(':', '_')}.wav"
         assert np.array_equal(read(path), samples[item["start_frame"] : item["end_frame"]])
         assert item["frames"] == item["end_frame"] - item["start_frame"] == sf.info(path).frames
         assert item["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -62,7 +62,7 @@ def test_items_that_no_longer_belong_are_removed(make_piece: MakePiece, tmp_path
     pieces = verses(make_piece)
     join(pieces, tmp_path, each_item=True)
     join(pieces[:2], tmp_path, each_item=True, format="flac")
-    assert files_in(tmp_path / "documents/book") == ["John 3:16.flac"]
+    assert files_in(tmp_path / "documents/book") == ["John 3_16.flac"]
 
 
 def test_items_come_first_and_the_audio_last(
@@ -78,7 +78,7 @@ def test_items_come_first_and_the_audio_last(
     pieces = verses(make_piece)
     join(pieces, tmp_path, each_item=True)
     assert order == [
-        "John 3:16.wav", "John 3:17.wav", "John 3:18.wav", "book.json", "book.srt", "book.vtt", "book.wav",
+        "John 3_16.wav", "John 3_17.wav", "John 3_18.wav", "book.json", "book.srt", "book.vtt", "book.wav",
     ]  # fmt: skip
     order.clear()
     join(pieces, tmp_path, each_item=True, joined=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cluster_tts.audio import KEPT_S
 from cluster_tts.job import TimelineSettings
 from cluster_tts.model import Role, Slot
 from cluster_tts.stitching import Piece
@@ -140,5 +141,5 @@ def test_nothing_but_silence_is_no_error(make_piece: MakePiece, tmp_path: Path) 
     pieces = [make_piece(0, np.zeros(9_000, np.int16), role=at(A)), make_piece(1, speech(0.5), paragraph=1, role=at(B))]
     join(pieces, tmp_path)
     first, second = measured(tmp_path)["chunks"]
-    assert first["start_frame"] == first["end_frame"] == RATE
+    assert (first["start_frame"], first["end_frame"]) == (RATE, RATE + round(RATE * KEPT_S))
     assert second["start_frame"] == 3 * RATE

@@ -4,7 +4,7 @@ import pytest
 
 from cluster_tts.job import StitchingSettings
 from cluster_tts.model import Role, Sound
-from cluster_tts.stitching.order import Order, Piece, gap_ms, read_order
+from cluster_tts.stitching.order import Item, Order, Piece, gap_ms, names_of, read_order
 
 SETTINGS = StitchingSettings(gap_ms=1, paragraph_gap_ms=2, speaker_gap_ms=3, heading_gap_ms=4, each_item=True)
 
@@ -18,7 +18,7 @@ def order(*pieces: Piece) -> Order:
 
 
 def names(*pieces: Piece) -> list[str]:
-    return [name for _, name in order(*pieces).items]
+    return [name for each in names_of(pieces).values() for name in each]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_gaps_are_in_frames_and_the_last_piece_has_none() -> None:
 
 def test_an_item_is_named_by_its_source_or_else_by_its_paragraph() -> None:
     found = order(piece(item="John 3:16"), piece(item="John 3:16"), piece(1), piece(1), piece(2))
-    assert found.items == [("John 3:16", "John 3:16"), ("0002", "0002"), ("0003", "0003")]
+    assert found.items == [("John 3:16", True), ("0002", False), ("0003", False)]
     assert found.firsts == [0, 2, 4]
 
 
@@ -57,7 +57,7 @@ def test_items_of_one_name_are_numbered_also_where_a_disk_does_not_tell_capitals
 
 
 @pytest.mark.parametrize(
-    ("item", "name"), [("a/b\\c\n", "a_b_c_"), ("../x", "_._x"), (".x", "_x"), ("", "_"), ("창세기 1:1", "창세기 1:1")]
+    ("item", "name"), [("a/b\\c\n", "a_b_c_"), ("../x", "__x"), (".x", "_x"), ("", "_"), ("창세기 1:1", "창세기 1_1")]
 )
 def test_the_name_of_an_item_is_one_that_a_file_can_have(item: str, name: str) -> None:
     assert names(piece(item=item)) == [name]
@@ -66,7 +66,16 @@ def test_the_name_of_an_item_is_one_that_a_file_can_have(item: str, name: str) -
 def test_long_items_have_short_names_that_differ() -> None:
     first, second = names(piece(item="창" * 200 + "1"), piece(1, item="창" * 200 + "2"))
     assert first != second
-    assert max(len(first.encode()), len(second.encode())) <= 180
+    assert max(len(first.encode()), len(second.encode())) <= 150
+
+
+def test_an_id_that_reads_like_the_number_of_a_paragraph_is_another_item() -> None:
+    pieces = [piece(item="0002"), piece(1), piece(2, item="1:1"), piece(3, item="1_1")]
+    assert order(*pieces).items == [("0002", True), ("0002", False), ("1:1", True), ("1_1", True)]
+    assert names_of(pieces) == {
+        Item("0002", True): ["0002"], Item("0002", False): ["0002-2"], Item("1:1", True): ["1_1"],
+        Item("1_1", True): ["1_1-2"],
+    }  # fmt: skip
 
 
 def test_a_heading_that_was_cut_is_one_chapter() -> None:
