@@ -1,6 +1,6 @@
 """Several hosts that share nothing but a network: forty documents spoken on them, and one of them cut off meanwhile.
 
-    python benchmarks/hosts.py                      all cases, about five minutes
+    python benchmarks/hosts.py                      all cases, about six minutes
     python benchmarks/hosts.py --case bucket --failing 0.05
     python benchmarks/hosts.py --hosts 2 --documents 8 --case bucket --quick
 
@@ -9,6 +9,7 @@ an emulator of OpenAI and an S3 server are. Cases:
 
     bucket     OUT on the S3 server; a host loses its network in mid-run
     folder     the same with a folder that all of them see
+    outage     a host is without its network for eight seconds
     submitted  ``ray job submit``, ``ray job stop`` in mid-run, submitted again
     blind      a host does not see that folder: it is named, and nothing is asked for
 
@@ -39,6 +40,7 @@ sys.path.insert(0, str(network.ROOT))
 from tests.storage.faulty import ENVIRONMENT, serving
 
 BUCKET = "hosts"
+OUTAGE_S = 8.0  # well below the minute after which Ray gives a host up
 QUICK = {  # a head that believes after seconds that a host is gone, and not after more than a minute
     "RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1500", "RAY_health_check_failure_threshold": "3",
@@ -46,6 +48,7 @@ QUICK = {  # a head that believes after seconds that a host is gone, and not aft
 CASES: dict[str, Callable[[Stage], Told]] = {
     "bucket": lambda stage: cases.cut_off(stage, "bucket", f"{stage.bucket}/bucket", len(stage.cluster.hosts)),
     "folder": lambda stage: cases.cut_off(stage, "folder", f"{MOUNT}/folder", 2),
+    "outage": lambda stage: cases.cut_off(stage, "outage", f"{stage.bucket}/outage", 2, back_after_s=OUTAGE_S),
     "submitted": lambda stage: cases.submitted(stage, f"{stage.bucket}/submitted"),
     "blind": lambda stage: cases.blind(stage, f"{MOUNT}/blind", len(stage.cluster.hosts)),
 }

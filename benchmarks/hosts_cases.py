@@ -133,9 +133,11 @@ def undisturbed(stage: Stage) -> Told:
                            seconds=time.monotonic() - begin)  # fmt: skip
 
 
-def cut_off(stage: Stage, case: str, out: str, number: int) -> Told:
-    """One host loses its network in mid-run; ``out`` is a URL, or below the shared folder."""
-    host, here = stage.cluster.spoil(number), seen_from_here(stage, out)
+def cut_off(stage: Stage, case: str, out: str, number: int, back_after_s: float | None = None) -> Told:
+    """One host loses its network in mid-run, for good or for so long; ``out`` is a URL, or below the shared folder."""
+    host, here = stage.cluster.hosts[number - 1], seen_from_here(stage, out)
+    if back_after_s is None:
+        stage.cluster.spoil(number)
     begin = time.monotonic()
     with stage.emulator(case) as emulator:
         driver = stage.run(case, emulator, out, *stage.on_ray())
@@ -143,6 +145,9 @@ def cut_off(stage: Stage, case: str, out: str, number: int) -> Told:
         before_s = emulator.now()
         host.cut()
         blow = Kill("host", before_s, emulator.now(), 1)
+        if back_after_s is not None:
+            time.sleep(back_after_s)
+            host.mend()
         code = driver.wait(RUN_S)
         seconds = time.monotonic() - begin
         theirs = [entry for entry in emulator.log() if entry["peer"] == host.address]
