@@ -77,12 +77,12 @@ def beside(url: str, name: str) -> str:
 
 def suffix(url: str) -> str:
     """How the name of the file at ``url`` ends, with its dot."""
-    return PurePosixPath(_without_query(url)[0]).suffix
+    return PurePosixPath(without_query(url)[0]).suffix
 
 
 def size(url: str) -> int | None:
     """The size in bytes of the file at ``url``; None where it is not there."""
-    root, query = _without_query(url)
+    root, query = without_query(url)
     parent, _, name = root.rpartition("/")
     return storage.at(parent + query).size(name)
 
