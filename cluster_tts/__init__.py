@@ -6,7 +6,7 @@ Read the package in the order in which the data goes:
     errors       what goes wrong, named by what happens next
     job          every setting
     ranges       what it may be
-    config       where settings come from, in layers
+    config/      where settings come from, in layers
     catalogue    what providers publish: limits, plans, models that end
     keys         API keys, in memory only
     documents/   find and read texts                    -> Paragraph
