@@ -7,7 +7,7 @@ DOCKER ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= cluster-tts:$(VERSION)
 
-.PHONY: demo test test-unit test-ray check bench bench-jobs bench-quota bench-ancestors chaos twins million soak fuzz image \
+.PHONY: demo test test-unit test-ray check bench bench-jobs bench-quota bench-ancestors chaos twins hosts million soak fuzz image \
 	lock clean
 
 demo: $(STAMP)          ## speak the sample documents on Ray with the embedded voice
@@ -55,6 +55,9 @@ chaos: $(STAMP)         ## kill anything, lose nothing, pay once: 40 runs, and e
 twins: $(STAMP)         ## two copies of a run on one OUT, the first stopped and woken; 4 minutes
 	$(BIN)/python benchmarks/twins.py --engine local
 	$(BIN)/python benchmarks/twins.py --engine ray
+
+hosts: $(STAMP)         ## three hosts that share nothing but a network, one cut off in mid-run; 6 minutes
+	$(BIN)/python benchmarks/hosts.py
 
 million: $(STAMP)       ## a million finished chunks: time and memory to plan on, to read back, for status; 15 minutes
 	$(BIN)/python benchmarks/million.py

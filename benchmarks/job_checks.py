@@ -5,6 +5,7 @@ the digests heard and by the emulator's log; pauses by the JSON, and by listenin
 """
 
 import csv
+import html
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ Gap = Callable[[dict[str, Any], dict[str, Any]], Iterable[int]]
 AROUND_S = 0.012  # the ear has steps of 4 ms, and encoders shift everything by the same
 CODEC_S = 0.08  # what an encoder may smear or shift at the edges of a pause
 MOST_SHIFT_S = 0.4
+OTHER_TAG = re.compile(r"</?(?!v\b)[^>]*>")  # than the one that names a speaker
 WORD_COLUMNS = ("word", "definition", "sentence")
 
 
@@ -231,7 +233,7 @@ def _speakers(
     source: Path, found: Finished, spoken: dict[str, set[str]], voices: dict[str, str], usual: str
 ) -> list[str]:
     """Each chunk in the voice of whoever the file says at the time of its cue."""
-    content = source.read_text(encoding="utf-8")
+    content = html.unescape(OTHER_TAG.sub("", source.read_text(encoding="utf-8")))
     said_by = {
         letters("".join(cue.lines)): next(
             (voice for name, voice in voices.items() if any(f"<v {name}>{line}" in content for line in cue.lines)),

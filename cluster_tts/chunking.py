@@ -6,15 +6,15 @@ made shorter than it might be only where ``balance`` asks for it. What shares a 
 but several speakers do where their voice takes a dialogue in one request.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
 from cluster_tts.balance import MOST_ROUNDS, Sizes, balanced
 from cluster_tts.cutting import Cutter, Dialogue, Room
 from cluster_tts.job import ChunkingSettings, ModelFacts
-from cluster_tts.model import PLAIN, Chunk, Paragraph, Role, Speech, Turn
+from cluster_tts.model import PLAIN, Chunk, Paragraph, Role, Speech, Turn, with_turns
 
 UNKNOWN_MODEL = ModelFacts()
 
@@ -37,7 +37,7 @@ def chunk(
     """
     room = Room.of(settings, model)
     cutter = Cutter(room, settings.language, earlier)
-    together = Together(room, dialogue) if settings.join_paragraphs else None
+    together = Together.of(room, dialogue, cutter.earlier()) if settings.join_paragraphs else None
     index = 0
     for whole, cutting in _balanced(paragraphs, cutter, together, settings.balance):
         speech = Speech(whole.role.voice, turns=whole.turns)
@@ -59,17 +59,30 @@ class _Text(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Which paragraphs may share a request: those that sound alike, and turns of a dialogue where a voice takes it."""
+    """Which paragraphs may share a request: those that sound alike, and turns of a dialogue where a voice takes it.
+
+    Requests end where those of an earlier plan did, as far as the texts are still the same.
+    """
 
     room: Room
     dialogue: Dialogue | None
+    earlier: Mapping[str, Sequence[str]]
+    """The texts of an earlier plan's chunks, by their first paragraph."""
+
+    @classmethod
+    def of(cls, room: Room, dialogue: Dialogue | None, earlier: Iterable[str]) -> "Together":
+        by_beginning: dict[str, list[str]] = {}
+        for text in earlier:
+            by_beginning.setdefault(text.partition("\n")[0], []).append(text)
+        return cls(room, dialogue, by_beginning)
 
     def joined(self, text: _Text, paragraph: Paragraph, limit: float) -> _Text | None:
-        """``text`` with ``paragraph`` behind it; None where they cannot share a request that is so full at most."""
+        """``text`` with ``paragraph`` behind it; None where they cannot share a request that is so full at most, or did
+        not and need not."""
         ours, theirs = text.role, paragraph.role
         apart = ours.heading or theirs.heading or ours.item != theirs.item or ours.cues or theirs.cues
         words = f"{text.text}\n{paragraph.text}"
-        if apart or self.room.share_of(words) > limit:
+        if apart or self.room.share_of(words) > limit or self._parted(text.text, paragraph.text):
             return None
         if not text.turns and (ours.speaker, ours.voice) == (theirs.speaker, theirs.voice):
             return text._replace(text=words)
@@ -78,12 +91,18 @@ class Together:
             return None
         if len(words) > self.dialogue.characters or len({turn.voice for turn in turns}) > self.dialogue.voices:
             return None
-        speakers = dict.fromkeys([*(ours.speaker or "").split(", "), theirs.speaker or ""])
-        return _Text(text.number, words, replace(ours, speaker=", ".join(speakers), voice=None), turns)
+        return _Text(text.number, words, with_turns(ours, turns), turns)
+
+    def _parted(self, text: str, paragraph: str) -> bool:
+        """Whether an earlier chunk ended with ``text``, or one began with ``paragraph``, and none had both."""
+        with_text = self.earlier.get(text.partition("\n")[0], ())
+        if any(f"{each}\n".startswith(f"{text}\n{paragraph}\n") for each in with_text):
+            return False
+        return text in with_text or paragraph in self.earlier
 
 
 def _turns(text: str, role: Role) -> tuple[Turn, ...]:
-    return (Turn(text, role.voice or ""),)
+    return (Turn(text, role.voice or "", role.speaker),)
 
 
 def _balanced(

@@ -79,7 +79,7 @@ def load(
 
 def _job_file(given: Path) -> Path:
     """The file itself; or ``conf/job/digest.yaml`` for ``digest``, where there is no such file here."""
-    if given.exists() or not JOB_NAME.fullmatch(str(given)):
+    if (given.exists() and not given.is_dir()) or not JOB_NAME.fullmatch(str(given)):
         return given
     ours = conf_dir() / "job" / f"{given}.yaml"
     if ours.is_file():

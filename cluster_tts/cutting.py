@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 
 import regex
 from sentencex import segment
@@ -61,10 +61,12 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """What one request for a dialogue can carry at most: so many code points in all, so many different voices."""
+    """What one request for a dialogue can carry at most: so many code points in all, so many different voices, and so
+    much of what is read out before and after it."""
 
     characters: int
     voices: int
+    context: int = 0
 
 
 class Cutter:
@@ -77,6 +79,10 @@ class Cutter:
         for text in earlier:
             if KEPT_FROM <= room.share_of(text) <= 1:
                 self._earlier.setdefault(text[:PREFIX], []).append(text)
+
+    def earlier(self) -> Iterator[str]:
+        """The earlier pieces that are worth keeping."""
+        return chain.from_iterable(self._earlier.values())
 
     def cut(self, text: str, cutting: Sequence[int] = ()) -> list[str]:
         """Slices of ``text``, white space included, that put together give it back.

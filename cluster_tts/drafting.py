@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 from cluster_tts.casting import Cast
 from cluster_tts.chunking import chunk
 from cluster_tts.clips import clip_id, digest
 from cluster_tts.context import in_context
 from cluster_tts.cutting import Dialogue
-from cluster_tts.documents import local, read
+from cluster_tts.documents import Files, read
 from cluster_tts.documents.reading import Reading
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import Job, ProviderSettings
@@ -29,11 +30,21 @@ class Drafting:
         self._job = job
         self._provider = provider_class(job.provider.name)
         self._reading = Reading.of(job)
+        self._files = Files()
+        self._digested: tuple[object, str] = (None, "")  # the last file, and what its digest is
         self._cast = Cast.of(job.voices)
-        self._sounds: dict[tuple[str | None, float], tuple[ProviderSettings, str]] = {}
+        self._sounds: dict[tuple[str | None, float, bool], tuple[ProviderSettings, str]] = {}
         takes_context = getattr(self._provider, "takes_context", False)
         if job.chunking.context_characters and not takes_context:
             raise JobError(f"provider '{job.provider.name}' takes no context: set chunking.context_characters=0")
+
+    def in_turn(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """``documents``, each to be drafted before the next: what several of them stand in is fetched and read once,
+        and let go of after the last."""
+        try:
+            yield from documents
+        finally:
+            self._files.close()
 
     def chunks(self, document: Document, earlier: Iterable[str]) -> Iterator[tuple[Chunk, str]]:
         """The chunks of ``document`` in reading order, each with its clip's id; the cuts of ``earlier`` are kept where
@@ -44,11 +55,14 @@ class Drafting:
             JobError: a speaker has no voice, or the provider does not know it.
         """
         job = self._job
-        paragraphs = self._cast.voiced(document, read(document, self._reading))
-        pieces = chunk(document.name, paragraphs, job.chunking, job.model, earlier, self._dialogue())
+        paragraphs = self._cast.voiced(document, read(document, self._reading, self._files))
+        dialogue = self._dialogue()
+        pieces = chunk(document.name, paragraphs, job.chunking, job.model, earlier, dialogue)
         timed = paced(pieces, job.timeline, self._provider.characters_per_second, self._fastest())
         for piece, before, after in in_context(timed, job.chunking.context_characters):
             settings, revision = self._sound(piece.speech)
+            if piece.speech.turns and dialogue:
+                before, after = before[max(0, len(before) - dialogue.context) :], after[: dialogue.context]
             yield piece, clip_id(settings, revision, piece.text, before, after, piece.speech.turns)
 
     def key(self, document: Document) -> str:
@@ -59,8 +73,8 @@ class Drafting:
         """
         job = self._job
         try:
-            with local(document) as path:
-                content = digest(path) if path.is_file() else None  # a pipe would be waited for for ever
+            with self._files.local(document) as path:
+                content = self._digest(path) if path.is_file() else None  # a pipe would be waited for for ever
                 suffix = path.suffix
         except OSError as error:
             raise DocumentError(f"cannot read '{document.source}': {error.strerror or error}") from None
@@ -68,6 +82,14 @@ class Drafting:
         room = [job.model.max_characters, job.model.unit]
         said = [document.part, document.voice, job.voices, asdict(job.reading), asdict(job.timeline)]
         return digest_of([READERS, content, suffix, asdict(job.chunking), room, sound, said])
+
+    def _digest(self, path: Path) -> str:
+        """The digest of the file at ``path``, which a thousand documents may stand in."""
+        status = path.stat()
+        file = path, status.st_size, status.st_mtime_ns, status.st_ino
+        if self._digested[0] != file:
+            self._digested = file, digest(path)
+        return self._digested[1]
 
     def _dialogue(self) -> Dialogue | None:
         of = getattr(self._provider, "dialogue", None)  # a class of one's own need not inherit from ours
@@ -79,14 +101,13 @@ class Drafting:
 
     def _sound(self, speech: Speech) -> tuple[ProviderSettings, str]:
         """What decides the sound of such speech besides its words."""
-        if speech.turns:
-            speech = Speech()
-        key = speech.voice, speech.speed
+        key = speech.voice, speech.speed, bool(speech.turns)
         if key not in self._sounds:
             settings = speaking(self._job.provider, speech)
             if speech.voice is not None:
                 make(settings)  # an unknown voice is told now, not by a worker later
-            self._sounds[key] = sound_identity(settings)
+            sent = getattr(self._provider, "sent", None)
+            self._sounds[key] = sound_identity(sent(settings, bool(speech.turns)) if sent else settings)
         return self._sounds[key]
 
 

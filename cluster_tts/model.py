@@ -5,7 +5,7 @@ decides how it sounds, so that equal chunks are one clip. The queue lends clips 
 ends as an *outcome*, which is a row of the manifest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -34,12 +34,22 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What one speaker says in a dialogue, and with which voice."""
+
+    text: str
+    voice: str
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """What a source says of a piece of text besides its words; chunks cut from one paragraph share it.
 
-    ``speaker`` is who says it, ``voice`` the voice that speaks it (None: the job's), ``item`` the id under which it may
-    have an audio file of its own. ``cues`` are the times at which it is to be heard: one, or several that were put
-    together because they are one sentence; none where the document has no times.
+    ``speaker`` is who says it, or all who do; then ``begins`` and ``ends`` say who has the first and the last word.
+    ``voice`` is the voice that speaks it (None: the job's), ``item`` the id under which it may have an audio file of
+    its own. ``cues`` are the times at which it is to be heard: one, or several that were put together because they are
+    one sentence; none where the document has no times.
     """
 
     heading: bool = False
@@ -47,6 +57,8 @@ class Role:
     voice: str | None = None
     item: str | None = None
     cues: tuple[Slot, ...] = ()
+    begins: str | None = None
+    ends: str | None = None
 
     @property
     def slot(self) -> Slot | None:
@@ -57,20 +69,21 @@ class Role:
 PLAIN = Role()
 
 
+def with_turns(role: Role, turns: tuple[Turn, ...]) -> Role:
+    """``role`` of what is said in ``turns``, of which there may be none."""
+    if not turns:
+        return role
+    names = sorted({turn.speaker for turn in turns if turn.speaker})
+    begins, ends = turns[0].speaker, turns[-1].speaker
+    return replace(role, speaker=", ".join(names) or None, voice=None, begins=begins, ends=ends)
+
+
 @dataclass(frozen=True, slots=True)
 class Paragraph:
     """A run of text without a break in it, white space already collapsed to single blanks."""
 
     text: str
     role: Role = PLAIN
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What one speaker says in a dialogue, and with which voice."""
-
-    text: str
-    voice: str
 
 
 @dataclass(frozen=True, slots=True)

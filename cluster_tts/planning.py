@@ -47,7 +47,7 @@ def make_plan(
     known, located, reader = manifest.documents(), manifest.plans(), PlanReader()
     plan = Plan(context_characters=job.chunking.context_characters)
     measure, units_per_character = MEASURES[job.model.unit], dict[str, float]()
-    for document in documents:
+    for document in drafting.in_turn(documents):
         plan.completion.add(document.name)
         old = known.get(document.name)
         before = _Before(old, located.get(document.name), reader, believed=not fresh)
@@ -280,7 +280,9 @@ def _has_items(out: Folder, row: DocumentRow, size: Callable[[str], int | None])
 
 
 def _video_of(document: Document) -> str | None:
-    return None if document.video is None else _printable(document.video)
+    """The document's video by a name that means the same to whoever joins it, wherever it was started."""
+    video = document.video.absolute() if isinstance(document.video, Path) else document.video
+    return None if video is None else _printable(video)
 
 
 def _printable(text: object) -> str:

@@ -32,6 +32,7 @@ from cluster_tts.worker import LEASE_S, Hire, needs_limiter
 
 if TYPE_CHECKING:
     from cluster_tts.cluster.hosts import Hosts
+    from cluster_tts.cluster.joins import Joiners
     from cluster_tts.cluster.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class RayCrew:
         self._driver = Process.here()
         self._hosts: Hosts | None = None  # of a cluster that is not ours alone
         self._metrics: Metrics | None = None
+        self._joins: Joiners
         self.backlog = 64
         self.joiners = 1
 
@@ -98,6 +100,7 @@ class RayCrew:
 
         from cluster_tts.cluster.actors import QueueActor, limiter_of_ours
         from cluster_tts.cluster.hosts import Hosts
+        from cluster_tts.cluster.joins import Joiners
         from cluster_tts.cluster.ports import RemoteQueue
 
         self._node = node = ray.get_runtime_context().get_node_id()
@@ -114,8 +117,8 @@ class RayCrew:
         self._cpus_each = 1.0 if embedded else WAITING_CPUS
         self._staff = staff(self._job, embedded, int(ray.cluster_resources().get("CPU", 1.0)))
         self.backlog = max(64, 4 * self._staff.places)
-        cores = [int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]]
-        self.joiners = sum(map(joins_on, cores))
+        self.joiners = sum(map(joins_on, nodes.cores().values()))
+        self._joins = Joiners(None if self._hosts is None else self._hosts.that_see)
         for _ in range(self._staff.count):
             self._start_worker()
 
@@ -238,9 +241,7 @@ class RayCrew:
             return None  # it is being restarted
 
     async def join(self, order: JoinOrder) -> Joined | None:
-        from cluster_tts.cluster.joins import join_on
-
-        return await join_on(order, None if self._hosts is None else self._hosts.that_see)
+        return await self._joins.join(order)
 
     async def wind_up(self) -> Ledger:
         self._winding_up = True

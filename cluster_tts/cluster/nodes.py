@@ -13,11 +13,16 @@ ASK_S = 0.25
 log = logging.getLogger(__name__)
 
 
-def alive() -> frozenset[str]:
-    """The ids of the nodes that are there."""
+def cores() -> dict[str, int]:
+    """The nodes that are there, by their ids, with the cores that each says to have."""
     import ray
 
-    return frozenset(node["NodeID"] for node in ray.nodes() if node["Alive"])
+    return {node["NodeID"]: int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"]}
+
+
+def alive() -> frozenset[str]:
+    """The ids of the nodes that are there."""
+    return frozenset(cores())
 
 
 def draining() -> frozenset[str]:

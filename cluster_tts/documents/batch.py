@@ -1,7 +1,9 @@
 """Tables of jobs: each row is a document by itself, read from a file of its own."""
 
+import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePath
 
 from cluster_tts import storage
@@ -13,6 +15,10 @@ from cluster_tts.documents.reading import Reading
 from cluster_tts.documents.tables import Table, values
 from cluster_tts.errors import JobError
 
+MOST_TRIED = 100  # rows of a table that was come upon, to tell whether it is one of jobs
+
+log = logging.getLogger(__name__)
+
 Expand = Callable[[Found], list[Found]]
 """What a file that a row names is: itself, or the documents in it."""
 
@@ -20,18 +26,22 @@ Expand = Callable[[Found], list[Found]]
 def jobs(path: Path, table: Found, reading: Reading, expand: Expand) -> list[Found] | None:
     """The documents that the rows of ``table``, which is at ``path``, ask for; None if it is no table of jobs.
 
-    What a row names is looked for from the folder that the table is in.
+    What a row names is looked for from the folder that the table is in. Where a table was come upon and nothing that it
+    names is there, it asks for none: other data has sources too.
 
     Raises:
-        JobError: a row names what is not there, or what another row names; two rows have the same name.
+        JobError: a row names what is not there.
     """
-    read = tables.load(path, table.path)
+    read = tables.load(path)
     columns = match(read, reading.columns, path)
     if not columns.of_jobs:
         return None
     if table.row:
-        raise JobError(f"{table.row}: '{table.path}' is a table of jobs itself, which cannot be named in another")
-    return [each for row in _rows(read, columns, table) for each in expand(row)]
+        raise JobError(f"'{table.path}' is a table of jobs itself, which cannot be named in another")
+    if table.searched and not any(map(_is_there, islice(_rows(read, columns, table), MOST_TRIED))):
+        log.warning("'%s' is left out, for no file that it names as a source is there", table.path)
+        return []
+    return [each for row in _rows(read, columns, table) for each in _expanded(row, columns, expand)]
 
 
 def refuse_clashes(found: list[Found]) -> None:
@@ -51,30 +61,63 @@ def refuse_clashes(found: list[Found]) -> None:
             raise JobError(f"{other.row} and {each.row} have {what}")
 
 
-def _rows(table: Table, columns: Columns, found: Found) -> Iterator[Found]:
-    names = dict(columns.by_ours)
-    cells = {ours: values(table.columns[theirs]) for ours, theirs in names.items()}
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row with anything in it, by our names of columns, and what it is called in messages."""
+
+    table: Found
+    cells: dict[str, str]
+    where: str
+
+    def file(self, ours: str) -> Found:
+        """The file that the row names there.
+
+        Raises:
+            JobError: it is not there.
+        """
+        try:
+            return _file(self.cells[ours], self.table)
+        except JobError as error:
+            raise JobError(f"{self.where}: {error}") from None
+
+
+def _rows(table: Table, columns: Columns, found: Found) -> Iterator[_Row]:
+    cells = {ours: values(table.columns[theirs]) for ours, theirs in columns.by_ours.items()}
     for index, row in enumerate(zip(*cells.values(), strict=True), table.first_row):
         job = {ours: cell.strip() for ours, cell in zip(cells, row, strict=True)}
-        if not any(job.values()):
-            continue
-        where = f"'{found.path}', row {index}"
-        if not job["source"]:
-            raise JobError(f"{where}: the column '{names['source']}' is empty; name a file there")
-        file, video = _file(job["source"], found, where), job.get("video")
-        if file.below.suffix and file.below.suffix.lower() not in READERS:
-            raise JobError(f"{where}: '{job['source']}' cannot be read: what can be read is {READABLE}")
-        yield replace(
-            file,
-            source=found.source,
-            name=job.get("name") or None,
-            voice=job.get("voice") or None,
-            video=_anywhere(_file(video, found, where).path) if video else None,
-            row=where,
-        )
+        if any(job.values()):
+            yield _Row(found, job, f"'{found.path}', row {index}")
 
 
-def _file(name: str, table: Found, where: str) -> Found:
+def _is_there(row: _Row) -> bool:
+    try:
+        return bool(row.cells["source"] and row.file("source"))
+    except JobError:
+        return False
+
+
+def _expanded(row: _Row, columns: Columns, expand: Expand) -> list[Found]:
+    source = row.cells["source"]
+    if not source:
+        raise JobError(f"{row.where}: the column '{columns.get('source')}' is empty; name a file there")
+    file = row.file("source")
+    if file.below.suffix and file.below.suffix.lower() not in READERS:
+        raise JobError(f"{row.where}: '{source}' cannot be read: what can be read is {READABLE}")
+    job = replace(
+        file,
+        source=row.table.source,
+        name=row.cells.get("name") or None,
+        voice=row.cells.get("voice") or None,
+        video=_anywhere(row.file("video").path) if row.cells.get("video") else None,
+        row=row.where,
+    )
+    try:
+        return expand(job)
+    except JobError as error:
+        raise JobError(f"{row.where}: {error}") from None
+
+
+def _file(name: str, table: Found) -> Found:
     """The file that is called ``name`` in ``table``.
 
     Raises:
@@ -92,7 +135,7 @@ def _file(name: str, table: Found, where: str) -> Found:
                 return Found(address, "", there.files[0].folder, there.files[0].below, address)
     except (OSError, ValueError, RuntimeError):  # a name too long, with a NUL in it, of a home that nobody has
         pass
-    raise JobError(f"{where}: there is no file '{name[:200]}'; name it as seen from the folder of the table")
+    raise JobError(f"there is no file '{name[:200]}'; name it as seen from the folder of the table")
 
 
 def _anywhere(address: Path | str) -> Path | str:

@@ -6,7 +6,7 @@ import re
 from cluster_tts.documents.cues import Written
 from cluster_tts.documents.text import SPEAKABLE, unwrap
 
-VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>", re.IGNORECASE)
+VOICE = re.compile(r"<v(?:\.[^\s<>]*+)?\s++([^<>]++)>", re.IGNORECASE)
 OVERRIDE = re.compile(r"(\{[^{}]*\})")
 DRAWING = re.compile(r"\\p(\d+)")
 TAG = re.compile(r"</?[A-Za-z][^<>]*>|</>|<[\d:.]+>")
@@ -16,7 +16,7 @@ DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 MUSIC = re.compile("[\u2669-\u266f\U0001f3b5\U0001f3b6\U0001f3bc]")
 DASH = re.compile(r"[ \t]*[-‐‑–—]+[ \t]*(?![\s\d‐‑–—-])")  # before a speaker, not before a number
 SOUND = re.compile(r"\[[^\[\]]*\]|（[^（）]*）|【[^【】]*】")
-SOUND_ALONE = re.compile(r"^[ \t]*[-‐‑–—]*[ \t]*\([^()]*\)[ \t]*$", re.MULTILINE)
+SOUND_ALONE = re.compile(r"^[ \t]*+[-‐‑–—]*+[ \t]*+\([^()]*+\)[ \t]*$", re.MULTILINE)
 
 
 def speech(cue: Written) -> tuple[str, str | None]:

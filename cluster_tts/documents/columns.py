@@ -76,6 +76,14 @@ def match(table: Table, wanted: Mapping[str, Any], path: Path) -> Columns:
     return columns
 
 
+def has_texts(table: Table, wanted: Mapping[str, Any]) -> bool:
+    """Whether ``table`` has texts, or names their sources, as far as its columns tell: others hold data of any kind."""
+    asked = [ours for ours in ("text", "source") if ours in wanted]
+    if asked:
+        return all(_named(str(name), table) for ours in asked for name in _list(ours, wanted[ours]))
+    return any(_named(name, table) for ours in ("text", "source") for name in (ours, *OURS[ours]))
+
+
 def _list(ours: str, theirs: object) -> Sequence[object]:
     if isinstance(theirs, list | tuple):
         if ours == "text" and theirs and len(set(map(str, theirs))) == len(theirs):

@@ -9,8 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from cluster_tts.documents.videos import SUFFIXES as VIDEOS
+from cluster_tts.job import DOCUMENT_FORMATS
+
 # No control or direction marks, no stray surrogates, none of the reserved characters, no dot or blank at either end.
 UNSAFE = re.compile('[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\\\\/:*?"<>|]|^[.\\s]+|[.\\s]+$')
+# What is written beside a document's folder of items: "a.wav" would be that folder of one and the audio of another.
+WRITTEN = (*(f".{suffix}" for suffix in (*DOCUMENT_FORMATS, "json", "srt", "vtt")), *VIDEOS)
+TAKEN = re.compile(rf"\.(?=(?:{'|'.join(suffix[1:] for suffix in WRITTEN)})\Z)", re.IGNORECASE)
 LONGEST_NAME_BYTES = 150  # leaves room for suffixes and a temporary name within the usual 255
 DIGEST_DIGITS = 8
 
@@ -21,7 +27,8 @@ class Found:
     its path without links or its URL.
 
     ``part`` are the rows of a table that are a document of their own. ``name`` is set where the user chose it, in a row
-    of a table of jobs as ``voice`` and ``video`` are; ``row`` tells which.
+    of a table of jobs as ``voice`` and ``video`` are; ``row`` tells which. ``searched`` is what was come upon in a
+    folder or by a glob, and not named itself.
     """
 
     path: Path | str
@@ -34,6 +41,7 @@ class Found:
     voice: str | None = None
     video: Path | str | None = None
     row: str = ""
+    searched: bool = False
 
     @property
     def key(self) -> tuple[str, str | None, str]:
@@ -68,14 +76,16 @@ def _offers(found: Found) -> Iterator[str]:
     yield whole + part
     in_folder = f"{found.folder}__{stem}{part}"
     yield in_folder
+    if part:  # the same wherever the table lies
+        yield f"{in_folder}-{_digest(f'{whole}{part}')[:DIGEST_DIGITS]}"
     digest = _digest("\0".join(filter(None, (found.real, found.part, found.row))))
     yield f"{in_folder}-{digest[:DIGEST_DIGITS]}"
     yield f"{in_folder}-{digest}"
 
 
 def safe(name: str) -> str:
-    """``name``, or what is most like it and can be the name of a file anywhere."""
-    name = UNSAFE.sub("_", unicodedata.normalize("NFC", name)) or "_"
+    """``name``, or what is most like it and can be the name of a file and of a folder anywhere."""
+    name = TAKEN.sub("_", UNSAFE.sub("_", unicodedata.normalize("NFC", name))) or "_"
     encoded = name.encode()
     if len(encoded) <= LONGEST_NAME_BYTES:
         return name

@@ -13,7 +13,8 @@ class Reading:
 
     ``speakers`` are the names that have a voice, casefolded. ``columns`` maps our names of columns to a table's.
     Without ``times`` nothing is told of when something is to be heard. ``group`` and ``max_characters`` say which cues
-    are put together, in ``language``. ``video`` asks for the video beside a subtitle file.
+    are put together, in ``language``. ``video`` asks for the video beside a subtitle file. ``out`` is where the run
+    writes, which is not read again.
     """
 
     dialogue: str = "auto"
@@ -24,6 +25,7 @@ class Reading:
     language: str = "en"
     max_characters: int = 400
     video: bool = True
+    out: str | None = None
 
     @classmethod
     def of(cls, job: Job) -> "Reading":
@@ -37,6 +39,7 @@ class Reading:
             language=job.chunking.language,
             max_characters=job.chunking.max_characters,
             video=job.media.video == "auto",
+            out=job.out,
         )
 
 

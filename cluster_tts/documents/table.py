@@ -10,7 +10,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from cluster_tts.documents.columns import Columns, match
-from cluster_tts.documents.names import alike, safe
 from cluster_tts.documents.reading import Reading
 from cluster_tts.documents.tables import Table, load, values
 from cluster_tts.documents.text import LONGEST_PARAGRAPH, SPEAKABLE, endless, unwrap
@@ -23,9 +22,9 @@ CLOCK = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:[.,]\d+)?)", re.ASCII)
 log = logging.getLogger(__name__)
 
 
-def parts(path: Path, source: Path | str, reading: Reading) -> list[str]:
+def parts(path: Path, reading: Reading) -> list[str]:
     """The documents that the table is, by their names in it in order of first appearance; none if it is just one."""
-    table = load(path, source)
+    table = load(path)
     column = match(table, reading.columns, path).get("document")
     return list(table.rows_by(column)) if column else []
 
@@ -37,7 +36,7 @@ def paragraphs(path: Path, document: Document, reading: Reading) -> Iterator[Par
         JobError: a column that is asked for is not there, or one time stands beside several texts.
         DocumentError: no texts, a time that is none, or the same id in two rows.
     """
-    table = load(path, document.source)
+    table = load(path)
     columns = match(table, reading.columns, path)
     if len(columns.texts) > 1 and reading.times and columns.get("start"):
         raise JobError(
@@ -98,7 +97,8 @@ def _spoken(rows: Iterator[_Row], columns: Columns, path: Path, reading: Reading
 
 
 class _Items:
-    """Ids of a document's items, each a file name that no other item has."""
+    """Ids of a document's items, as they are written and each in one row only. Names of files are made of them where
+    files are made."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -109,11 +109,11 @@ class _Items:
         own = row.get("item") or ("" if has_ids or not column else str(row.number))
         if not own:
             return None
-        item = safe(f"{own}-{column}" if column else own)
-        other = self._rows.setdefault(alike(item), row.number)
+        item = f"{own}-{column}" if column else own
+        other = self._rows.setdefault(item, row.number)
         if other != row.number:
             raise DocumentError(
-                f"'{self._path}', rows {other} and {row.number}: both are item '{item}'; give each an id of its own"
+                f"'{self._path}', rows {other} and {row.number}: both are item '{item[:80]}'; give each its own id"
             )
         return item
 

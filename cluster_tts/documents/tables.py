@@ -1,17 +1,17 @@
 """Tables as they are on disk, CSV, JSON lines and Parquet: columns of texts, held in Arrow's memory.
 
-The last one is kept, so that a table of a thousand documents is read once and not a thousand times.
+The last one is kept until it is forgotten, so that a table of a thousand documents is read once, not a thousand times.
 """
 
 import csv
-import hashlib
 import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -58,8 +58,8 @@ class _Last:
     table: Table | None = None
 
 
-def load(path: Path, source: Path | str) -> Table:
-    """The table at ``path``, which may be a copy of ``source``.
+def load(path: Path) -> Table:
+    """The table at ``path``.
 
     Raises:
         DocumentError: it is damaged, too large, or no table.
@@ -67,15 +67,25 @@ def load(path: Path, source: Path | str) -> Table:
     status = path.stat()
     if status.st_size > MOST_BYTES:
         raise DocumentError(f"'{path}' is larger than {MOST_BYTES:,} bytes, which are the most for a table: split it")
-    if isinstance(source, Path):
-        key: object = (path.absolute(), status.st_size, status.st_mtime_ns, status.st_ino)
-    else:  # a copy, whose path and time are new each time
-        with path.open("rb") as file:
-            key = (source, hashlib.file_digest(file, "sha256").digest())
+    key = path.absolute(), status.st_size, status.st_mtime_ns, status.st_ino
     if _Last.table is None or _Last.key != key:
         _Last.table = None  # before the next one is read: two are not held at once
         _Last.key, _Last.table = key, READERS[path.suffix.lower()](path)
     return _Last.table
+
+
+def outline(path: Path) -> Table:
+    """The columns of the table at ``path`` without rows, as its beginning tells of them: it may be large or damaged.
+
+    Raises:
+        DocumentError: they cannot be told.
+    """
+    return Table({name: _joined([]) for name in HEADS[path.suffix.lower()](path)}, 0)
+
+
+def forget() -> None:
+    """Let go of the last table."""
+    _Last.key = _Last.table = None
 
 
 def values(column: pa.Array) -> Iterator[str]:
@@ -91,9 +101,7 @@ def _csv(path: Path) -> Table:
             delimiter = _delimiter(file.read(HEAD_BYTES))
             file.seek(0)
             rows = _records(file, delimiter, path)
-            header = [DROPPED.sub("", name).strip() for name in next(rows, [])]
-            if not any(header) or len(header) > MOST_COLUMNS:
-                raise DocumentError(f"'{path}' has no names of columns in its first line: write them there")
+            header = _header(rows, path)
             if double := next((name for name in header if name and header.count(name) > 1), None):
                 raise DocumentError(f"'{path}' has two columns '{double}': rename one")
             return _of_rows(header, _checked(rows, len(header), path), first_row=2)
@@ -101,7 +109,20 @@ def _csv(path: Path) -> Table:
         raise DocumentError(f"'{path}' is not {encoding} to its end ({error.reason}): save it as UTF-8") from None
 
 
-def _records(file: TextIO, delimiter: str, path: Path) -> Iterator[list[str]]:
+def _csv_head(path: Path) -> list[str]:
+    with path.open(encoding=encoding_of(path), newline="", errors="replace") as file:
+        head = file.read(HEAD_BYTES)
+    return _header(_records(StringIO(head, newline=""), _delimiter(head), path), path)
+
+
+def _header(rows: Iterator[list[str]], path: Path) -> list[str]:
+    header = [DROPPED.sub("", name).strip() for name in next(rows, [])]
+    if not any(header) or len(header) > MOST_COLUMNS:
+        raise DocumentError(f"'{path}' has no names of columns in its first line: write them there")
+    return header
+
+
+def _records(file: Iterable[str], delimiter: str, path: Path) -> Iterator[list[str]]:
     rows = csv.reader(file, delimiter=delimiter, strict=True)
     try:
         yield from rows
@@ -161,6 +182,20 @@ def _json_lines(path: Path) -> Table:
     return Table(columns, rows, nested=nested)
 
 
+def _json_lines_head(path: Path) -> list[str]:
+    with path.open(encoding=encoding_of(path), errors="replace") as file:
+        lines = islice(iter(lambda: file.readline(LONGEST_PARAGRAPH + 1), ""), ROWS_AT_ONCE)
+        names: dict[str, None] = {}
+        for number, line in enumerate(lines, 1):
+            try:
+                names.update(dict.fromkeys(_object(line, path, number) if line.strip() else ()))
+            except DocumentError:
+                if not names:
+                    raise
+                break
+    return list(names)
+
+
 def _object(line: str, path: Path, number: int) -> dict[str, Any]:
     try:
         value = json.loads(line)
@@ -206,6 +241,13 @@ def _parquet(path: Path) -> Table:
     return Table(columns | {name: _joined([]) for name in nested}, metadata.num_rows, nested=nested)
 
 
+def _parquet_head(path: Path) -> list[str]:
+    try:
+        return [name.strip() for name in pq.read_schema(path).names]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DocumentError(f"'{path}' cannot be read as Parquet: {_in_short(error)}; write it again") from None
+
+
 def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
@@ -241,3 +283,4 @@ def _joined(chunks: Sequence[pa.Array]) -> pa.Array:
 
 
 READERS = {".csv": _csv, ".jsonl": _json_lines, ".ndjson": _json_lines, ".parquet": _parquet}
+HEADS = {".csv": _csv_head, ".jsonl": _json_lines_head, ".ndjson": _json_lines_head, ".parquet": _parquet_head}

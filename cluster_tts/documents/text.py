@@ -33,6 +33,8 @@ PAGE_OR_PARAGRAPH_END = re.compile("[\f\u2029]")
 SPEAKABLE = re.compile(r"[^\W_]")
 # Han, kana, bopomofo and fullwidth forms are written without blanks; Hangul, left out here, is not.
 CJK = re.compile("[\u2e80-\u312f\u31a0-\u9fff\uf900-\ufaff\uff01-\uff9f\U00020000-\U0003ffff]")
+BRACKET = re.compile(r"[\[\]()]")
+LONGEST_DIRECTION = 10_000  # characters in brackets; what is longer has lost its end
 HYPHENS = ("-", "\u2010", "\u2011")
 SOFT_HYPHEN = "\u00ad"
 
@@ -41,11 +43,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Lines without a blank one between them, as one text; ``number`` is that of the first, counted from 1."""
+    """Lines without a blank one between them, as one text; ``number`` is that of the first, counted from 1. Nor is
+    there a blank one before it where it ``goes_on``."""
 
     text: str
     number: int
     heading: bool = False
+    goes_on: bool = False
 
 
 def paragraphs(path: Path, encoding: str | None = None) -> Iterator[Paragraph]:
@@ -64,20 +68,26 @@ def paragraphs(path: Path, encoding: str | None = None) -> Iterator[Paragraph]:
 
 
 def blocks(path: Path, encoding: str) -> Iterator[Block]:
-    """The text at ``path`` from one blank line, or line of signs, to the next, however long its lines are."""
+    """The text at ``path`` line by line, but for lines that a bracket holds together; lines of signs are blank ones.
+
+    What is in a bracket counts as far as it can be a direction: the text may be of any length without a blank line.
+    """
     block: list[str] = []
-    characters = number = 0
+    characters = number = depth = 0
+    goes_on = False
     for number, line in enumerate(lines(path, encoding), 1):
-        if SPEAKABLE.search(line):
+        is_blank = not SPEAKABLE.search(line)
+        if not is_blank:
             block.append(line)
             characters += len(line)
-            if characters > LONGEST_PARAGRAPH:
-                raise endless(path, "paragraph")
-        elif block:
-            yield Block("\n".join(block), number - len(block))
-            block, characters = [], 0
+            for bracket in BRACKET.findall(line):
+                depth = depth + 1 if bracket in "[(" else max(depth - 1, 0)
+        if block and (is_blank or not depth or characters > LONGEST_DIRECTION):
+            yield Block("\n".join(block), number - len(block) + (not is_blank), goes_on=goes_on)
+            block, characters, depth, goes_on = [], 0, 0, True
+        goes_on = goes_on and not is_blank
     if block:
-        yield Block("\n".join(block), number - len(block) + 1)
+        yield Block("\n".join(block), number - len(block) + 1, goes_on=goes_on)
 
 
 def lines(path: Path, encoding: str | None = None) -> Iterator[str]:

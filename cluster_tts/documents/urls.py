@@ -40,10 +40,10 @@ def search(source: str) -> Search:
     Raises:
         JobError: the URL cannot be used, its bucket is missing or cannot be reached.
     """
-    root, query = _without_query(source)
+    root, query = without_query(source)
     parent, _, name = root.rpartition("/")
     try:
-        if name and not parent.endswith("/") and storage.at(parent + query).size(name) is not None:
+        if is_file(source):
             return Search(True, [Remote(source, PurePosixPath(parent).name, PurePosixPath(name))])
         bucket, *parts = root.partition("://")[2].rstrip("/").split("/")
         first = next((index for index, part in enumerate(parts) if WILDCARD.search(part)), len(parts))
@@ -62,20 +62,27 @@ def search(source: str) -> Search:
     return found
 
 
+def is_file(url: str) -> bool:
+    """Whether there is a file at ``url``; raises ``OSError`` where nobody can say."""
+    root, query = without_query(url)
+    parent, _, name = root.rpartition("/")
+    return bool(name) and not parent.endswith("/") and storage.at(parent + query).size(name) is not None
+
+
 def beside(url: str, name: str) -> str:
     """The URL of the file that is called ``name`` in the folder of the file at ``url``."""
-    root, query = _without_query(url)
+    root, query = without_query(url)
     return f"{root.rpartition('/')[0]}/{name}{query}"
 
 
 def suffix(url: str) -> str:
     """How the name of the file at ``url`` ends, with its dot."""
-    return PurePosixPath(_without_query(url)[0]).suffix
+    return PurePosixPath(without_query(url)[0]).suffix
 
 
 def size(url: str) -> int | None:
     """The size in bytes of the file at ``url``; None where it is not there."""
-    root, query = _without_query(url)
+    root, query = without_query(url)
     parent, _, name = root.rpartition("/")
     return storage.at(parent + query).size(name)
 
@@ -83,13 +90,14 @@ def size(url: str) -> int | None:
 @contextmanager
 def fetched(url: str) -> Iterator[Path]:
     """The file at ``url`` on this machine, with the same suffix, until the block ends."""
-    root, query = _without_query(url)
+    root, query = without_query(url)
     parent, _, name = root.rpartition("/")
     with storage.at(parent + query).local(name) as path:
         yield path
 
 
-def _without_query(url: str) -> tuple[str, str]:
+def without_query(url: str) -> tuple[str, str]:
+    """``url`` up to its options, and those."""
     found = QUERY.search(url)
     return (url[: found.start()], found[0]) if found else (url, "")
 

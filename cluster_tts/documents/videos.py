@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 
+from cluster_tts.documents import urls
 from cluster_tts.documents.subtitles import SUFFIXES as SUBTITLES
 from cluster_tts.documents.urls import Remote
 from cluster_tts.errors import JobError
@@ -43,6 +44,30 @@ class Videos:
                     f"'{folder}' cannot be searched for videos: {error.strerror}; set media.video=none or allow it"
                 ) from None
         return _choose(path, self._listed[folder])
+
+
+def beside_url(url: str) -> str | None:
+    """The URL of the video of the subtitle file at ``url``, None if it has none or is no subtitle file. Its names are
+    tried one by one, in small and in capitals: what else is in its folder may be a whole bucket.
+
+    Raises:
+        JobError: there are several, or the bucket cannot be asked.
+    """
+    name = PurePath(urls.without_query(url)[0]).name
+    if PurePath(name).suffix.lower() not in SUBTITLES:
+        return None
+    try:
+        for stem in _stems(PurePath(name).stem):
+            videos = (PurePath(stem + suffix) for suffix in (*SUFFIXES, *map(str.upper, SUFFIXES)))
+            there = [(video, beside) for video in videos if urls.is_file(beside := urls.beside(url, video.name))]
+            if there:
+                found = _choose(PurePath(name), _by_stem(there))
+                return None if found is None else str(found)
+    except OSError as error:
+        raise JobError(
+            f"'{url}' cannot be searched for a video: {error.strerror}; set media.video=none or mend it"
+        ) from None
+    return None
 
 
 def in_bucket(files: Sequence[Remote], others: Sequence[Remote]) -> dict[str, str]:

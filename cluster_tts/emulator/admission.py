@@ -68,11 +68,11 @@ class Admission:
         """Seconds since the start, or the last reset."""
         return self._clock() - self._start
 
-    def arrive(self) -> int:
-        """Count an arrival: its number."""
+    def arrive(self, peer: str = "") -> int:
+        """Count an arrival from the address ``peer``: its number."""
         now = self.now()
         number = self.stats.arrive(now)
-        self.log.arrive(number, now)
+        self.log.arrive(number, now, peer)
         return number
 
     async def enter(self, call: Call, ask: Ask) -> Ticket:

@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="openai, elevenlabs, cartesia or replicate.")]
+Host = Annotated[
+    str, typer.Option("--host", metavar="ADDRESS", help="Where to listen, as others reach it. Anybody there may ask.")
+]
 Port = Annotated[int, typer.Option("--port", metavar="N", help="0: any free one.")]
 ApiKey = Annotated[
     str | None, typer.Option("--api-key", metavar="KEY", help="Refuse all others. Without: any key will do, or none.")
@@ -100,6 +103,7 @@ Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Of faults, jitte
 
 def emulate(
     provider: Name,
+    host: Host = "127.0.0.1",
     port: Port = 0,
     api_key: ApiKey = None,
     requests_per_minute: Requests = None,
@@ -141,6 +145,7 @@ def emulate(
 
     settings = Settings(
         provider=provider,
+        host=host,
         port=port,
         api_key=api_key,
         requests_per_minute=requests_per_minute,

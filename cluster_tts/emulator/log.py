@@ -8,7 +8,8 @@ MOST_TEXT = 40
 
 @dataclass(slots=True)
 class Entry:
-    """One request to speak. Times are seconds since the start, or the last reset; None: not yet, or never.
+    """One request to speak, from the address ``peer``. Times are seconds since the start, or the last reset; None: not
+    yet, or never.
 
     ``refused`` is the cause, '' if it was let in. ``left_s`` is when its last byte or refusal left; at replicate, when
     its status became final. ``in_flight`` counts itself. ``latency_s`` is what was drawn, not what it took. ``said`` is
@@ -17,6 +18,7 @@ class Entry:
 
     number: int
     arrival_s: float
+    peer: str = ""
     text: str = ""
     characters: int = 0
     refused: str = ""
@@ -39,13 +41,13 @@ class Log:
     def __repr__(self) -> str:
         return f"<Log of {len(self._entries)} of at most {self._size}>"
 
-    def arrive(self, number: int, now: float) -> None:
+    def arrive(self, number: int, now: float, peer: str = "") -> None:
         """Begin an entry; the oldest makes room for it."""
         if not self._size:
             return
         if len(self._entries) >= self._size:
             del self._entries[next(iter(self._entries))]
-        self._entries[number] = Entry(number, now)
+        self._entries[number] = Entry(number, now, peer)
 
     def note(self, number: int, **told: Any) -> None:
         """Add to the entry of a request what is known of it now."""

@@ -28,7 +28,6 @@ from cluster_tts.emulator.sounding import sound
 from cluster_tts.emulator.wire import Answer, Call, Handler, Refusal, Routes, Ticket, as_json, html_page
 from cluster_tts.errors import JobError, nearest
 
-HOST = "127.0.0.1"
 BACKLOG = 4096
 MOST_BODY_BYTES = 64 << 20
 GRACE_S = 1.0  # for answers under way when the server stops
@@ -92,18 +91,19 @@ class Emulator:
         """Listen.
 
         Raises:
-            JobError: the port is taken.
+            JobError: the port is taken, or the address is none of this machine's.
         """
+        host = self.settings.host
         server = Server(self._answer, request_factory=_request, handler_cancellation=True, access_log=None)
         self._runner = ServerRunner(server, shutdown_timeout=GRACE_S)
         await self._runner.setup()
         try:
-            await TCPSite(self._runner, HOST, self.settings.port, backlog=BACKLOG).start()
+            await TCPSite(self._runner, host, self.settings.port, backlog=BACKLOG).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise JobError(f"port {self.settings.port} of {HOST} cannot be used: {error.strerror or error}") from error
+            raise JobError(f"port {self.settings.port} of {host} cannot be used: {error.strerror or error}") from error
         port = self._runner.addresses[0][1]
-        self.origin = f"http://{HOST}:{port}"
+        self.origin = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def stop(self) -> None:
         """Let answers end for a moment, then close everything."""
@@ -133,7 +133,7 @@ class Emulator:
         Raises:
             Refusal: it is not let in; already counted.
         """
-        call = Call(request, params, self.admission.arrive())
+        call = Call(request, params, self.admission.arrive(request.remote or ""))
         try:
             self.wire.authorize(call)
             return call, await self.admission.enter(call, await self.wire.read(call))

@@ -27,6 +27,7 @@ class Settings:
     """
 
     provider: str
+    host: str = "127.0.0.1"
     port: int = 0
     api_key: str | None = None
     requests_per_minute: float | None = None

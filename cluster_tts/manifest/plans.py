@@ -16,7 +16,7 @@ from cluster_tts.errors import DamagedFile
 from cluster_tts.manifest.parts import Parts, opened
 from cluster_tts.manifest.schemas import PLAN
 from cluster_tts.manifest.sealing import seal
-from cluster_tts.model import PLAIN, USUAL, Chunk, Role, Slot, Speech, Turn
+from cluster_tts.model import PLAIN, USUAL, Chunk, Role, Slot, Speech, Turn, with_turns
 from cluster_tts.storage import Folder
 
 ROW_GROUP = 2_000
@@ -97,21 +97,24 @@ def _chunks(file: pq.ParquetFile, groups: Sequence[int]) -> Iterator[PlannedChun
     named: Iterator[tuple[int, int, str, str]] = zip(*(table.column(name).to_pylist() for name in NAMED), strict=True)
     roles = _each(_role, table.select(ROLE), PLAIN)
     speeches = _each(_speech, table.select(SPEECH), USUAL)
-    return (PlannedChunk(*names, role, speech) for names, role, speech in zip(named, roles, speeches, strict=True))
+    return (
+        PlannedChunk(*names, with_turns(role, speech.turns), speech)
+        for names, role, speech in zip(named, roles, speeches, strict=True)
+    )
 
 
 def _each(make: Callable[..., T], table: pa.Table, usual: T) -> Iterator[T]:
     """What ``make`` makes of each row; ``usual`` for tables in which every row is like the next, and says nothing."""
-    if all(column.null_count == len(column) or not pc.any(_says(column)).as_py() for column in table.columns):
+    if not any(pc.any(_says(name, table.column(name))).as_py() for name in table.column_names):
         return repeat(usual, len(table))
     return (make(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
-def _says(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _says(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Where a column says anything: a plain text is no heading, and spoken at speed 1."""
-    if pa.types.is_boolean(column.type):
+    if name == "heading":
         return column
-    return pc.not_equal(column, 1.0) if column.type == PLAN.field("speed").type else pc.is_valid(column)
+    return pc.not_equal(column, 1.0) if name == "speed" else pc.is_valid(column)
 
 
 def _role(
@@ -126,8 +129,8 @@ def _role(
     return Role(heading, speaker, voice, item, cues)
 
 
-def _speech(voice: str | None, speed: float, turns: Sequence[Mapping[str, str]] | None) -> Speech:
-    return Speech(voice, speed, tuple(Turn(turn["text"], turn["voice"]) for turn in turns or ()))
+def _speech(voice: str | None, speed: float, turns: Sequence[Mapping[str, Any]] | None) -> Speech:
+    return Speech(voice, speed, tuple(Turn(turn["text"], turn["voice"], turn["speaker"]) for turn in turns or ()))
 
 
 def _row(chunk: Chunk, clip_id: str, generation: int) -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ PLAN = pa.schema(
         pa.field("slot_end_s", pa.float64()),
         pa.field("generation", pa.int32(), nullable=False),
         # Nested ones last: statistics of the others are found by their number.
-        pa.field("turns", pa.list_(pa.struct([pa.field("text", pa.string()), pa.field("voice", pa.string())]))),
+        pa.field("turns", pa.list_(pa.struct([(name, pa.string()) for name in ("text", "voice", "speaker")]))),
         pa.field("cues", pa.list_(pa.float64())),  # start and end of each cue of the slot, where it has several
     ],
     metadata=_META,

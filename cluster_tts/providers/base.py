@@ -71,6 +71,12 @@ class Provider(Protocol):
         """What a request can carry in which several speakers talk (``Utterance.turns``); None: one voice a request."""
         return None
 
+    @classmethod
+    def sent(cls, settings: ProviderSettings, dialogue: bool) -> ProviderSettings:
+        """What of ``settings`` a request for a dialogue, or for plain speech, is asked with: the rest does not decide
+        how that sounds."""
+        return settings
+
     def like(self, settings: ProviderSettings) -> "Provider":
         """The same provider by other settings, of voice and options only; it may share sockets with this one."""
         return type(self)(settings)

@@ -94,7 +94,13 @@ class ElevenLabs(Provider):
     @classmethod
     def dialogue(cls, settings: ProviderSettings) -> Dialogue | None:
         is_for_dialogue = (settings.model or "").startswith(DIALOGUE_MODEL)
-        return Dialogue(DIALOGUE_CHARACTERS, DIALOGUE_VOICES) if is_for_dialogue else None
+        return Dialogue(DIALOGUE_CHARACTERS, DIALOGUE_VOICES, DIALOGUE_CONTEXT) if is_for_dialogue else None
+
+    @classmethod
+    def sent(cls, settings: ProviderSettings, dialogue: bool) -> ProviderSettings:
+        names = (*DIALOGUE_QUERY, *DIALOGUE_OPTIONS) if dialogue else (*SPEECH_QUERY, *SPEECH_OPTIONS)
+        options = {name: value for name, value in settings.options.items() if name in names}
+        return replace(settings, options=options, voice=None if dialogue else settings.voice)
 
     def like(self, settings: ProviderSettings) -> "ElevenLabs":
         other = ElevenLabs(settings)

@@ -92,7 +92,7 @@ def gap_ms(before: Piece, after: Piece, settings: StitchingSettings) -> int:
         return settings.gap_ms
     if before.role.heading or after.role.heading:
         return settings.heading_gap_ms
-    speakers = before.role.speaker, after.role.speaker
+    speakers = before.role.ends or before.role.speaker, after.role.begins or after.role.speaker
     return settings.speaker_gap_ms if None not in speakers and len({*speakers}) == 2 else settings.paragraph_gap_ms
 
 

@@ -229,6 +229,21 @@ async def test_a_taken_port_is_one_clear_error() -> None:
                 pass
 
 
+async def test_it_listens_at_the_address_it_is_given_and_tells_from_where_it_was_asked(
+    http: aiohttp.ClientSession,
+) -> None:
+    async with running(Settings("openai", host="127.0.0.2", log=10)) as emulator:
+        assert emulator.url.startswith("http://127.0.0.2:")
+        await Client(http, emulator).speak(TEXT)
+        assert [entry["peer"] for entry in emulator.log()["requests"]] == ["127.0.0.1"]
+
+
+async def test_an_address_of_another_machine_is_one_clear_error() -> None:
+    with pytest.raises(JobError, match=r"port 0 of 192\.0\.2\.1 cannot be used: "):
+        async with running(Settings("openai", host="192.0.2.1")):
+            pass
+
+
 class TestCommandLine:
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(

@@ -18,6 +18,7 @@ from cluster_tts.errors import ChunkError, JobError
 from cluster_tts.manifest import Manifest
 from cluster_tts.model import Outcome, Status
 from cluster_tts.storage import LocalFolder
+from tests.unit.media import videos
 
 from .conftest import TONE, ClusterTts
 
@@ -217,6 +218,19 @@ def test_a_document_that_cannot_be_joined_again_keeps_its_audio_and_buys_nothing
     assert (tmp_path / "out/documents/two.wav").read_bytes() == before
     again = cluster_tts("run", "texts", *TONE, "--json")
     assert (again.exit_code, again.json["totals"]["spoken"]) == (0, 0)
+
+
+def test_stitching_finds_the_videos_of_a_run_from_any_folder(
+    cluster_tts: ClusterTts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a machine of a cluster does, where Ray was started somewhere else."""
+    (tmp_path / "film.srt").write_text("1\n00:00:00,200 --> 00:00:01,000\nThe ferry is late.\n")
+    videos.make(tmp_path / "film.mp4")
+    assert cluster_tts("run", "film.srt", *TONE).exit_code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    ended = cluster_tts("stitch", "../out", "media.track=instead")
+    assert ended.exit_code == 0, ended.err
 
 
 def test_stitching_without_the_plan_of_a_document_is_no_success(cluster_tts: ClusterTts, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_one_that_was_stopped_and_woken_finds_itself_taken_over_and_writes_nothi
     second = start()
     assert second.wait(40) == 0
     left, report = documents(out), (out / "report.json").read_bytes()
-    assert len(left) == 3
+    assert len(left) == 4
     first.send_signal(signal.SIGCONT)
     assert first.wait(30) == 75
     assert json.loads(first.stdout.read() if first.stdout else "")["message"].startswith(

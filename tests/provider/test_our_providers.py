@@ -244,13 +244,13 @@ def test_choosing_a_provider_loads_no_engine_and_without_a_server_no_http() -> N
     )
 
 
-# -- one's own, as the README has it ----------------------------------------------------------------------------------
+# -- one's own, as docs/providers.md has it ---------------------------------------------------------------------------
 
 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
-    """A folder with the README's example as a file."""
-    [code] = re.findall(r"```python\n(# mymodule\.py\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """A folder with the example of docs/providers.md as a file."""
+    [code] = re.findall(r"```python\n(# mymodule\.py\n.*?)```", (ROOT / "docs/providers.md").read_text(), re.DOTALL)
     (tmp_path / "mymodule.py").write_text(code)
     (tmp_path / "brief.txt").write_text("The tide is out.\n\nThe boats lie in the mud.\n")
     return tmp_path
@@ -264,7 +264,7 @@ def call(folder: Path, *command: str, **environment: str) -> subprocess.Complete
     )  # fmt: skip
 
 
-def test_the_readmes_own_provider_holds_this_contract(example: Path) -> None:
+def test_the_documented_provider_holds_this_contract(example: Path) -> None:
     ended = call(example, "pytest", "-v", "-p", "no:cacheprovider", CONTRACT, PROVIDER="mymodule:MyVoice")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "test_same_text_is_same_bytes_in_a_fresh_process[mymodule:MyVoice] PASSED" in ended.stdout
@@ -272,7 +272,7 @@ def test_the_readmes_own_provider_holds_this_contract(example: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.ray)])
-def test_the_readmes_own_provider_speaks_a_document(example: Path, engine: str) -> None:
+def test_the_documented_provider_speaks_a_document(example: Path, engine: str) -> None:
     if engine == "ray":
         pytest.importorskip("ray")
     chosen = ("provider.name=mymodule:MyVoice", "provider.voice=high", f"engine={engine}")

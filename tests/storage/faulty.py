@@ -50,15 +50,15 @@ class Cut(ConnectionError):
 class FaultyServer:
     """The server as a WSGI application around moto's; ``fail`` may be changed while it runs."""
 
-    def __init__(self, port: int = 0, fail: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, port: int = 0, fail: float = 0.0, seed: int = 0, host: str = "127.0.0.1") -> None:
         self.fail = fail
         self.counts: Counter[str] = Counter()
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", port, self._answer, threaded=True, request_handler=_Silent)
+        self._server = make_server(host, port, self._answer, threaded=True, request_handler=_Silent)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.port}"
+        self.url = f"http://{host}:{self._server.port}"
 
     def start(self) -> "FaultyServer":
         self._thread.start()
@@ -149,10 +149,11 @@ def _half(body: bytes, environ: WSGIEnvironment) -> Iterator[bytes]:
 
 
 @contextmanager
-def serving(bucket: str, fail: float = 0.0, seed: int = 0) -> Iterator[str]:
+def serving(bucket: str, fail: float = 0.0, seed: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
     """The URL of such a server in a process of its own, with one bucket, until the block ends."""
     command = [
-        sys.executable, "-W", "ignore", "-m", __name__, "--bucket", bucket, "--fail", str(fail), "--seed", str(seed)
+        sys.executable, "-W", "ignore", "-m", __name__, "--bucket", bucket, "--fail", str(fail), "--seed", str(seed),
+        "--host", host,
     ]  # fmt: skip
     process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -170,6 +171,7 @@ def serving(bucket: str, fail: float = 0.0, seed: int = 0) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="An S3 server that fails on purpose")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--bucket", action="append", default=[], help="made at the start; may be given several times")
     parser.add_argument("--fail", type=float, default=0.0, metavar="SHARE")
     parser.add_argument("--seed", type=int, default=0)
@@ -177,7 +179,7 @@ def main() -> None:
     ended = threading.Event()
     for number in signal.SIGTERM, signal.SIGINT:
         signal.signal(number, lambda *_: ended.set())
-    server = FaultyServer(options.port, options.fail, options.seed).start()
+    server = FaultyServer(options.port, options.fail, options.seed, options.host).start()
     for bucket in options.bucket:
         server.make_bucket(bucket)
     print(server.url, flush=True)  # noqa: T201 (whoever started this reads it)

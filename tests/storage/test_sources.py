@@ -7,6 +7,7 @@ import pytest
 
 from cluster_tts.documents import Reading, find, local, read
 from cluster_tts.errors import DocumentError, JobError
+from cluster_tts.manifest import DocumentRow, Manifest
 from cluster_tts.model import Document
 from cluster_tts.storage import bucket as bucket_module
 from tests.storage.conftest import Bucket
@@ -75,11 +76,15 @@ def test_subtitles_have_the_video_that_is_listed_beside_them(bucket: Bucket) -> 
     for source in films, f"{films}/**/*.srt":
         found = {document.name: document.video for document in find([source]) if document.name != "x"}
         assert found == {"a.en": f"{films}/a.MP4", "b": None, "c__a": None}
-    assert find([f"{films}/a.en.srt"])[0].video is None  # nothing is listed for one file
+    bucket.folder("films").write("jobs.csv", b"source,name\na.en.srt,A\nb.srt,B\n")
+    for source in f"{films}/a.en.srt", f"{films}/jobs.csv":
+        assert find([source])[0].video == f"{films}/a.MP4"
+    assert find([f"{films}/b.srt"])[0].video is None
     assert find([films], Reading(video=False))[0].video is None
     bucket.folder("films").write("b.mkv", b"")
     bucket.folder("films").write("b.mp4", b"")
     assert "several videos beside it, b.mkv and b.mp4" in refusal(films)
+    assert "several videos beside it, b.mkv and b.mp4" in refusal(f"{films}/b.srt")
 
 
 def test_tables_are_read_where_they_are(bucket: Bucket) -> None:
@@ -135,3 +140,22 @@ def test_a_document_that_cannot_be_read_is_named_by_its_url(bucket: Bucket, name
     with pytest.raises(DocumentError, match=says) as caught:
         list(read(Document("x", url)))
     assert f"'{url}'" in str(caught.value)
+
+
+def test_what_runs_have_left_in_a_bucket_is_not_spoken(bucket: Bucket) -> None:
+    top = bucket.folder("top")
+    top.write("a.txt", b"word")
+    top.write("texts/b.txt", b"word")
+    reading = Reading(out=f"{bucket.url}/top/out")
+    before = [document.name for document in find([f"{bucket.url}/top"], reading)]
+    for out in "out", "texts", "new":
+        folder = top / out
+        row = DocumentRow(document="a", source="a.txt", status="whole")
+        Manifest(folder / "manifest", "run").write_documents([row])
+        folder.write("documents/a.srt", b"word")
+    (top / "out").remove("manifest/documents.parquet")
+    (top / "out").write("manifest/plan/part-0.parquet", b"word")
+    for source in f"{bucket.url}/top", f"{bucket.url}/top/**":
+        assert [document.name for document in find([source], reading)] == before == ["a", "texts__b"]
+    with pytest.raises(JobError, match="this run writes subtitles"):
+        find([f"{bucket.url}/top/out/documents/a.srt"], reading)

@@ -272,7 +272,11 @@ def test_turns_share_a_request_where_the_voice_takes_a_dialogue() -> None:
     [piece] = chunk("d", said, TOGETHER, dialogue=TALK)
     assert piece.text == "Hello Ben.\nHello Anna.\nHow are you?"
     assert piece.speech == Speech(
-        turns=(Turn("Hello Ben.", "nova"), Turn("Hello Anna.", "onyx"), Turn("How are you?", "nova"))
+        turns=(
+            Turn("Hello Ben.", "nova", "ANNA"),
+            Turn("Hello Anna.", "onyx", "BEN"),
+            Turn("How are you?", "nova", "ANNA"),
+        )
     )
     assert (piece.role.speaker, piece.role.voice) == ("ANNA, BEN", None)
     assert len(list(chunk("d", said, ChunkingSettings(), dialogue=TALK))) == 3, "only where that was asked for"
@@ -295,3 +299,41 @@ def test_a_turn_too_long_for_a_dialogue_is_spoken_apart_by_its_own_voice() -> No
 def test_a_turn_without_a_voice_shares_no_request() -> None:
     said = [Paragraph("One.", ANNA), Paragraph("Two.", Role(speaker="BEN"))]
     assert [piece.text for piece in chunk("d", said, TOGETHER, dialogue=TALK)] == ["One.", "Two."]
+
+
+def test_a_dialogue_says_who_begins_and_who_ends_it() -> None:
+    said = [Paragraph("One.", BEN), Paragraph("Two.", ANNA), Paragraph("Three.", ANNA)]
+    [piece] = chunk("d", said, TOGETHER, dialogue=TALK)
+    assert (piece.role.speaker, piece.role.begins, piece.role.ends) == ("ANNA, BEN", "BEN", "ANNA")
+
+
+TURNS = [Paragraph(f"Turn {n}, of twenty signs", ANNA if n % 2 else BEN) for n in range(20)]
+TWO_OR_THREE = ChunkingSettings(join_paragraphs=True, max_characters=80)
+LONG_TALK = Dialogue(characters=80, voices=2)
+
+
+@pytest.mark.parametrize(
+    ("edit", "bought"),
+    [
+        (lambda said: said, 0),
+        (lambda said: [*said[:4], Paragraph("A turn that was not there before.", ANNA), *said[4:]], 3),
+        (lambda said: [*said[:7], *said[8:]], 1),
+        (lambda said: [*said[:9], Paragraph("Another ninth turn.", ANNA), *said[10:]], 1),
+        (lambda said: [Paragraph("A turn before all others.", ANNA), *said], 1),
+        (lambda said: [*said, Paragraph("One more.", BEN)], 1),
+    ],
+    ids=["none", "inserted", "removed", "changed", "first", "last"],
+)
+def test_an_edited_dialogue_buys_the_requests_that_hold_the_edit(edit, bought: int) -> None:  # type: ignore[no-untyped-def]
+    before = [piece.text for piece in chunk("d", TURNS, TWO_OR_THREE, dialogue=LONG_TALK)]
+    after = [piece.text for piece in chunk("d", edit(TURNS), TWO_OR_THREE, earlier=before, dialogue=LONG_TALK)]
+    assert len([text for text in after if text not in before]) <= bought
+    assert "\n".join(after) == "\n".join(paragraph.text for paragraph in edit(TURNS))
+
+
+def test_paragraphs_that_share_requests_keep_them_after_an_edit() -> None:
+    said = [Paragraph(f"Paragraph {n}, of twenty-five") for n in range(20)]
+    before = [piece.text for piece in chunk("d", said, TWO_OR_THREE)]
+    edited = [*said[:5], Paragraph("New."), *said[5:]]
+    after = [piece.text for piece in chunk("d", edited, TWO_OR_THREE, earlier=before)]
+    assert len([text for text in after if text not in before]) <= 2

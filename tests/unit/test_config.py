@@ -497,3 +497,18 @@ def test_an_empty_address_is_not_taken_for_the_providers_own(value: str) -> None
     with pytest.raises(JobError, match=told):
         load(environ={"CLUSTER_TTS_PROVIDER__BASE_URL": value})
     assert load(overrides=["provider.base_url=null"], environ={}).provider.base_url is None
+
+
+def test_a_job_of_ours_is_meant_where_only_a_folder_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ours = load(["digest"], (), {})
+    (tmp_path / "digest").mkdir()
+    assert load(["digest"], (), {}) == ours
+    (tmp_path / "digest").rmdir()
+    write(tmp_path / "digest", "stitching: {gap_ms: 7}")
+    assert load(["digest"], (), {}).stitching.gap_ms == 7
+    (tmp_path / "texts").mkdir()
+    with pytest.raises(JobError, match="'texts' is neither a file nor one of our jobs"):
+        load(["texts"], (), {})

@@ -126,7 +126,10 @@ def test_a_plan_keeps_the_role_and_the_speech_of_every_chunk(tmp_path: Path) -> 
         (Role(speaker="ANNA", voice="nova", item="v 1"), Speech("nova")),
         (Role(cues=(cue,)), Speech(speed=1.15)),
         (Role(cues=(cue, next_cue)), USUAL),
-        (Role(speaker="ANNA, BEN"), Speech(turns=(Turn("One.", "nova"), Turn("Two.", "onyx")))),
+        (
+            Role(speaker="ANNA, BEN", begins="BEN", ends="ANNA"),
+            Speech(turns=(Turn("One.", "nova", "BEN"), Turn("Two.", "onyx", "ANNA"))),
+        ),
     ]
     rows = [(Chunk("d", n, n, f"text {n}", *each), f"clip {n}") for n, each in enumerate(said)]
     manifest = Manifest(LocalFolder(tmp_path), "r1")
@@ -136,6 +139,13 @@ def test_a_plan_keeps_the_role_and_the_speech_of_every_chunk(tmp_path: Path) -> 
     for read in list(location), list(PlanReader().chunks(location)):
         assert [(chunk.role, chunk.speech) for chunk in read] == said
         assert [chunk.clip_id for chunk in read] == [f"clip {n}" for n in range(len(said))]
+
+
+def test_a_time_of_one_second_is_a_time(tmp_path: Path) -> None:
+    writer = Manifest(LocalFolder(tmp_path), "r1").plan_writer()
+    writer.write([(Chunk("d", 0, 0, "text", Role(cues=(Slot(1.0, 1.0),))), "clip")], 0)
+    [location] = writer.close().values()
+    assert [chunk.role.slot for chunk in location] == [Slot(1.0, 1.0)]
 
 
 @pytest.mark.parametrize("count", [1, 5_000])

@@ -1,5 +1,7 @@
 """Pacing: who would speak on into the next cue is asked to speak faster, before anything is paid."""
 
+from dataclasses import replace
+
 from cluster_tts.job import TimelineSettings
 from cluster_tts.model import Chunk, Role, Slot
 from cluster_tts.pacing import paced
@@ -34,6 +36,17 @@ def test_chunks_of_one_cue_share_its_time_and_its_speed() -> None:
     assert speeds([cue(0, 0, 1, 11, paragraph=0), cue(1, 0, 1, 11, paragraph=0), cue(2, 2, 3, 5, paragraph=1)]) == [
         1.1, 1.1, 1.0,
     ]  # fmt: skip
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    in_time = [cue(0, 0, 1, 22), cue(1, 2, 3, 40), cue(2, 4, 5, 99)]
+    assert speeds(in_time[::-1]) == [1.0, 1.2, 1.1]
+
+
+def test_what_has_no_time_hurries_nobody_and_is_not_hurried() -> None:
+    title = Chunk("d", 0, 0, "x" * 99)
+    said = [replace(each, paragraph=each.paragraph + 1) for each in (cue(0, 0, 1, 22), cue(1, 2, 3, 10))]
+    assert speeds([title, *said, replace(title, paragraph=9)]) == [1.0, 1.1, 1.0, 1.0]
 
 
 def test_nobody_is_hurried_where_times_do_not_bind() -> None:

@@ -13,7 +13,7 @@ import soundfile as sf
 from cluster_tts import drafting
 from cluster_tts.checking import probe
 from cluster_tts.clips import Clips, clip_id
-from cluster_tts.documents import find
+from cluster_tts.documents import Files, find
 from cluster_tts.documents.reading import Reading
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.job import (
@@ -440,7 +440,7 @@ def test_a_document_that_fails_half_way_leaves_no_trace_in_the_counts(
     world.write("b", "This is shared.")
     read = drafting.read
 
-    def breaks(document: Document, reading: Reading) -> Iterator[Paragraph]:
+    def breaks(document: Document, reading: Reading, files: Files) -> Iterator[Paragraph]:
         if document.name == "a":
             yield Paragraph("Only here.")
             yield Paragraph("This is shared.")

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cluster_tts.documents import Reading, find, read
@@ -114,6 +116,82 @@ def test_a_name_that_is_given_goes_before_one_that_is_found(make: Make) -> None:
     assert {str(each.source): each.name for each in find(["in", "jobs.csv"])} == {"in/a.txt": "a.txt", "b.txt": "a"}
 
 
+# Tables that are come upon
+
+
+OTHER_DATA = {
+    "log.jsonl": '{"source": "https://x", "level": "info"}\n{"source": "b/c", "level": "info"}\n',
+    "cut.jsonl": '{"at": 1, "message": "x"}\n{"at": 2, "mess',
+    "data.csv": "1.5,2.5\n3,4\n",
+    "ragged.csv": "a,b\n1,2,3\n",
+    "sources.csv": "source,licence\ngone.txt,free\n",
+    "none.csv": "source\n",
+}
+
+
+@pytest.mark.parametrize("source", ["in", "in/*"])
+def test_other_data_in_a_folder_is_left_out_and_told(make: Make, source: str, caplog: pytest.LogCaptureFixture) -> None:
+    make("in/a.txt")
+    for name, content in OTHER_DATA.items():
+        Path("in", name).write_text(content)
+    pq.write_table(pa.table({"vector": [[0.5]], "label": ["x"]}), "in/vectors.parquet")
+    assert [each.name for each in find([source])] == ["a"]
+    assert sorted(caplog.messages) == sorted(
+        f"'in/{name}' is left out, for {why}"
+        for name, why in {
+            **dict.fromkeys(
+                ("cut.jsonl", "data.csv", "ragged.csv", "vectors.parquet"), "none of its columns is one of texts"
+            ),
+            **dict.fromkeys(("log.jsonl", "sources.csv", "none.csv"), "no file that it names as a source is there"),
+        }.items()
+    )
+
+
+def test_a_folder_of_nothing_but_other_data_has_nothing_to_speak(make: Make) -> None:
+    make("a.txt")
+    Path("in").mkdir()
+    Path("in/data.csv").write_text(OTHER_DATA["data.csv"])
+    with pytest.raises(JobError, match=r"'in' leads to nothing that can be spoken.*reading\.columns\.text"):
+        find(["a.txt", "in"])
+
+
+def test_a_table_that_was_come_upon_and_is_damaged_is_found_where_it_has_texts(make: Make) -> None:
+    make("in/a.txt")
+    Path("in/b.csv").write_text("text\nOne.,Two.\n")
+    Path("in/c.jsonl").write_text('{"text": "One."}\n{"te')
+    Path("in/e.jsonl").write_text('{"document": "e"}\n{"document": "e", "text": "One."}\n')
+    Path("in/f.jsonl").write_text("no JSON at all")
+    Path("in/d.csv").write_text("verse\nOne.\n")
+    assert [each.name for each in find(["in"])] == ["a", "b", "c", "e", "f"]
+    assert [each.name for each in find(["in"], Reading(columns={"text": "verse"}))] == ["a", "d", "f"]
+
+
+def test_a_table_of_jobs_that_was_come_upon_is_not_half_done(make: Make) -> None:
+    make("in/texts/a.txt")
+    Path("in/jobs.csv").write_text("source,name\ntexts/a.txt,A\ntexts/b.txt,B\n")
+    with pytest.raises(JobError, match=r"'in/jobs.csv', row 3: there is no file 'texts/b.txt'"):
+        find(["in/*.csv"])
+    make("in/texts/b.txt")
+    assert [each.name for each in find(["in/*.csv"])] == ["A", "B"]
+
+
+@pytest.mark.parametrize("named", ["https://x/a.txt", "s3:/bucket/a.txt", "s3://key:secret@bucket/a.txt"])
+def test_an_address_that_cannot_be_used_is_told_with_its_row(make: Make, named: str) -> None:
+    make()
+    Path("jobs.csv").write_text(f"source\n{named}\n")
+    with pytest.raises(JobError, match=r"^'jobs.csv', row 2: ") as caught:
+        find(["jobs.csv"])
+    assert "secret@" not in str(caught.value)
+
+
+def test_a_table_that_a_row_names_is_refused_with_the_row(make: Make) -> None:
+    make()
+    Path("jobs.csv").write_text("source\nother.csv\n")
+    Path("other.csv").write_text("source\njobs.csv\n")
+    with pytest.raises(JobError, match=r"^'jobs.csv', row 2: 'other.csv' is a table of jobs itself"):
+        find(["jobs.csv"])
+
+
 # Videos
 
 
@@ -130,7 +208,7 @@ def test_the_longest_name_decides_and_without_a_video_there_is_none(make: Make) 
     make("film.en.srt", "film.de.srt", "film.en.mp4", "film.mp4", "alone.srt", "text.txt", "text.mp4", "clip.mp4.srt")
     assert videos(".") == {
         "alone": None,
-        "clip.mp4": None,
+        "clip_mp4": None,
         "film.de": "film.mp4",
         "film.en": "film.en.mp4",
         "text": None,
@@ -168,6 +246,7 @@ def test_all_kinds_are_found_in_folders(make: Make) -> None:
         "parquet",
     ]
     make(*(f"in/{kind}.{kind}" for kind in kinds), "in/x.json", "in/y.pdf")
+    Path("in/csv.csv").write_text("text\nword\n")
     assert sorted(each.name for each in find(["in"])) == sorted(kinds)
 
 
@@ -192,8 +271,10 @@ def test_a_reading_is_what_the_job_says() -> None:
         chunking=ChunkingSettings(max_characters=100, language="de"),
         media=MediaSettings(video="none"),
     )
-    assert Reading.of(job) == Reading("never", frozenset({"anna"}), {"text": "verse"}, False, "cue", "de", 100, False)
-    assert Reading.of(Job()) == Reading()
+    assert Reading.of(job) == Reading(
+        "never", frozenset({"anna"}), {"text": "verse"}, False, "cue", "de", 100, False, "out"
+    )
+    assert Reading.of(Job()) == Reading(out="out")
 
 
 def test_a_document_that_is_gone_since_is_refused(make: Make) -> None:

@@ -1,13 +1,16 @@
 """Dialogue scripts: turns, speakers, directions; what is one and what is none."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from cluster_tts.config import load
-from cluster_tts.documents import Reading, read
+from cluster_tts.documents import Reading, dialogue, read, text
+from cluster_tts.documents.dialogue import is_dialogue
+from cluster_tts.documents.text import Block
 from cluster_tts.errors import DocumentError, JobError
 from cluster_tts.model import Document, Role
 
@@ -174,6 +177,9 @@ def test_every_speaker_without_a_voice_is_named_at_once_and_what_to_do(tmp_path:
     assert "play.txt' is a dialogue in which CARL (line 2), DORA have no voice" in said
     assert "voices.CARL=" in said
     assert "reading.dialogue=never" in said
+    script = refusal(tmp_path, "CARL: One.", NEVER, ".dialogue")
+    assert "name the file .txt if it is none" in script
+    assert "never" not in script
 
 
 def test_the_setting_that_is_named_is_one_that_can_be_given(tmp_path: Path) -> None:
@@ -182,7 +188,7 @@ def test_the_setting_that_is_named_is_one_that_can_be_given(tmp_path: Path) -> N
 
 
 def test_without_any_voice_a_dialogue_is_refused_before_anything_is_paid(tmp_path: Path) -> None:
-    assert "ANNA (line 1), BEN have no voice" in refusal(tmp_path, "ANNA: One.\nBEN: Two.", Reading())
+    assert "ANNA (line 1), BEN have no voice" in refusal(tmp_path, "ANNA: One.\nBEN: Two.\nANNA: Three.", Reading())
 
 
 def test_a_name_in_small_letters_makes_it_none_and_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -211,6 +217,37 @@ def test_the_encoding_is_guessed_once(tmp_path: Path, caplog: pytest.LogCaptureF
     assert caplog.text.count("not UTF-8") == 1
 
 
+@pytest.mark.parametrize("content", ["TODO: one.\nFIXME: two.", "NOTE: one.\nNOTE: two.", "TODO: 1 a.\n\nDONE: 2 b."])
+def test_notes_are_no_dialogue_where_no_voices_are_given(tmp_path: Path, content: str) -> None:
+    assert {speaker for speaker, _ in turns(tmp_path, content, Reading())} == {None}
+    assert "have no voice" in refusal(tmp_path, content.replace("NOTE: two", "TODO: two"))
+
+
+def test_no_more_is_read_than_it_takes_to_see_that_a_text_is_no_dialogue(tmp_path: Path) -> None:
+    def blocks() -> Iterator[Block]:
+        yield Block("ANNA: One.", 1)
+        yield Block("BEN: Two.", 2, goes_on=True)
+        yield Block("Scene", 4, heading=True)
+        yield Block("It rains.", 6)
+        raise AssertionError("read on")
+
+    assert not is_dialogue(blocks, tmp_path, AUTO.speakers)
+
+
+def test_a_dialogue_may_be_of_any_length_without_a_blank_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogue, "LONGEST_PARAGRAPH", 1_000)
+    monkeypatch.setattr(text, "LONGEST_PARAGRAPH", 1_000)
+    assert len(turns(tmp_path, "ANNA: One.\nBEN: Two,\nand three.\n" * 500)) == 1_000
+    with pytest.raises(DocumentError, match=r"a paragraph of more than 1,000 characters"):
+        turns(tmp_path, "BEN: One.\nANNA: Two.\n" + "And three.\n" * 500)
+
+
+def test_a_bracket_that_is_never_closed_holds_no_text_back(tmp_path: Path) -> None:
+    said = turns(tmp_path, "ANNA: One [and\n" + "BEN: two.\nANNA: three.\n" * 5_000)
+    assert len(said) == 10_001
+    assert said[0] == ("ANNA", "One [and")
+
+
 # Hostile files
 
 
@@ -228,8 +265,10 @@ def test_the_encoding_is_guessed_once(tmp_path: Path, caplog: pytest.LogCaptureF
         b"A " * 100_000 + b": x",
         b"ANNA (" * 50_000 + b": x\nBEN: y",
         b"ANNA:" + b" " * 500_000 + b"x\nBEN: y",
+        b"ANNA: x\nBEN: y\n" + (b"A" + b" " * 4_000 + b"x\n") * 50,
+        b"ANNA: x\nBEN: y\n" + (b"A" + b" " * 4_000 + b"(x)" + b" " * 4_000 + b"x\n") * 50,
     ],
-    ids=range(10),
+    ids=range(12),
 )
 def test_hostile_texts_are_read_or_refused_in_one_line(tmp_path: Path, content: bytes, suffix: str) -> None:
     (path := tmp_path / f"a{suffix}").write_bytes(content)

@@ -198,11 +198,32 @@ def test_names_that_differ_in_case_or_composition_clash(make: Make) -> None:
         ("..a.txt", "_a"),
         ("a\udcff.txt", "a_"),
         ("a\u202eb.txt", "a_b"),
+        ("a.wav.txt", "a_wav"),
+        ("a.JSON.txt", "a_JSON"),
+        ("a.mp4.m4b.txt", "a.mp4_m4b"),
+        ("a.wav.b.txt", "a.wav.b"),
+        ("wav.txt", "wav"),
     ],
 )
 def test_a_name_is_a_file_name_anywhere(make: Make, file: str, name: str) -> None:
     make(file)
     assert names(file) == [name]
+
+
+def test_no_name_is_that_of_another_documents_file(make: Make) -> None:
+    make("in/a.txt", "in/a.wav.txt", "in/a_wav.txt", "in/b.srt", "in/b.txt")
+    assert names("in") == ["a", "a.wav.txt", "a_wav.txt", "b_srt", "b.txt"]
+
+
+def test_names_in_one_table_are_the_same_wherever_it_lies(make: Make) -> None:
+    make("1/x/a.txt", "2/x/a.txt")
+    for folder in "1/x", "2/x":
+        Path(folder, "t.csv").write_text("document,text\nA,One.\na,Two.\n")
+    first, second = names("1/x/t.csv"), names("2/x/t.csv")
+    assert first == second
+    assert len(set(first)) == 2
+    together = names("1/x/t.csv", "2/x/t.csv")
+    assert len({name.casefold() for name in together}) == 4
 
 
 def test_a_long_name_is_cut_between_characters_and_stays_unique(make: Make) -> None:

@@ -257,8 +257,9 @@ def test_a_file_without_a_cue_is_refused_in_one_line(tmp_path: Path, content: by
 @pytest.mark.parametrize("suffix", [".srt", ".vtt", ".ass"])
 @pytest.mark.parametrize(
     "marks", [b"<" * 9_000, b"<a" * 4_000, b"{" * 9_000, b"{\\p1" * 2_000, b"[" * 9_000, b"(" * 9_000, b"-" * 9_000,
-              b" " * 9_000, b"&" * 9_000, b"<v a" * 2_000, b"0" * 9_000, b"{\\i1}" * 1_900],
-    ids=range(12),
+              b" " * 9_000, b"&" * 9_000, b"<v a" * 2_000, b"0" * 9_000, b"{\\i1}" * 1_900,
+              b" " * 8_000 + b"x", b"<v" + b" " * 8_000],
+    ids=range(14),
 )  # fmt: skip
 def test_floods_of_marks_take_no_time(tmp_path: Path, marks: bytes, suffix: str) -> None:
     head = EVENT if suffix == ".ass" else b"WEBVTT\n\n" + TIMES[2:] if suffix == ".vtt" else TIMES

@@ -73,9 +73,15 @@ def test_a_row_is_a_paragraph_with_all_that_its_columns_say(tmp_path: Path, suff
         {"ID": "v2", "Text": "Two.", "voice": "", "speaker": "", "start": "", "end": ""},
     ]
     assert spoken(write(tmp_path, rows, suffix)) == [
-        Paragraph("One two.", Role(item="v_1", voice="x", speaker="ANN", cues=(Slot(1.5, 2.25),))),
+        Paragraph("One two.", Role(item="v/1", voice="x", speaker="ANN", cues=(Slot(1.5, 2.25),))),
         Paragraph("Two.", Role(item="v2")),
     ]
+
+
+def test_ids_of_items_stay_as_they_are_written(tmp_path: Path) -> None:
+    ids = ["1:1", "1_1", "a", "A", "..", "x.wav", "\u0301", "b" * 1_000]
+    path = write(tmp_path, [{"id": each, "text": "One."} for each in ids])
+    assert [each.role.item for each in spoken(path)] == ids
 
 
 def test_columns_are_mapped_by_name(tmp_path: Path) -> None:
@@ -148,7 +154,7 @@ def test_rows_without_words_are_left_out_and_counted(tmp_path: Path, caplog: pyt
 
 @pytest.mark.parametrize(("suffix", "says"), [(".csv", "rows 2 and 4"), (".jsonl", "rows 1 and 3")])
 def test_two_rows_with_one_id_are_both_named(tmp_path: Path, suffix: str, says: str) -> None:
-    path = write(tmp_path, [{"id": "A/b", "text": "x"}, {"id": "c", "text": "x"}, {"id": "a_B", "text": "y"}], suffix)
+    path = write(tmp_path, [{"id": "A/b", "text": "x"}, {"id": "c", "text": "x"}, {"id": " A/b", "text": "y"}], suffix)
     assert says in refusal(path)
 
 
@@ -355,3 +361,13 @@ def test_a_time_by_which_silence_would_fill_the_disk_is_refused(tmp_path: Path) 
     with pytest.raises(DocumentError, match=r"late.csv': 'And then' would be heard after 277,778 hours"):
         list(read(document))
     assert [paragraph.text for paragraph in read(document, Reading(times=False))] == ["Hello", "And then"]
+
+
+def test_long_silence_is_told_once_with_where_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (path := tmp_path / "late.csv").write_text("text,start,end\nHello,5,\nAnd,9:00:00,20:00:00\nthen,30:36:00\n")
+    assert len(spoken(path)) == 3
+    [warning] = caplog.messages
+    assert warning.startswith(f"'{path}': 10.6 hours of silence stand before what begins after 30.60 hours")
+    caplog.clear()
+    assert len(spoken(path, Reading(times=False))) == 3
+    assert not caplog.messages

@@ -232,6 +232,12 @@ def test_a_paragraph_without_an_end_is_refused_and_many_short_ones_are_not(
         list(paragraphs(path))
 
 
+def test_a_text_of_long_lines_needs_no_blank_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "LONGEST_PARAGRAPH", 1_000)
+    (path := tmp_path / "a.txt").write_text(f"{'word ' * 26}\n" * 500)
+    assert len(list(read(Document("a", path)))) == 500
+
+
 def test_a_sparse_file_of_five_gigabytes_is_refused_by_its_head(tmp_path: Path) -> None:
     with (path := tmp_path / "a.txt").open("wb") as file:
         file.truncate(5 * 2**30)

@@ -134,6 +134,15 @@ async def test_a_class_of_one_s_own_is_made_for_each_voice() -> None:
     await voices.aclose()
 
 
+def test_what_is_not_sent_with_a_dialogue_does_not_decide_how_it_sounds() -> None:
+    provider = provider_class("elevenlabs")
+    options = {"seed": 1, "settings": {"stability": 0.5}, "voice_settings": {"speed": 1.1}, "enable_logging": True}
+    settings = ProviderSettings(name="elevenlabs", model="eleven_v3", voice="a", options=options)
+    spoken, talked = provider.sent(settings, dialogue=False), provider.sent(settings, dialogue=True)
+    assert (talked.voice, set(talked.options)) == (None, {"seed", "settings", "enable_logging"})
+    assert (spoken.voice, set(spoken.options)) == ("a", {"seed", "voice_settings", "enable_logging"})
+
+
 def test_each_voice_and_speed_and_dialogue_is_a_clip_of_its_own() -> None:
     def name(speech: Speech) -> str:
         settings, revision = sound_identity(speaking(REMOTE["elevenlabs"], speech))
