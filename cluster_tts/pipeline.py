@@ -148,11 +148,10 @@ class Run:
 
     async def _clear(self, names: Iterable[str]) -> None:
         """Remove what an earlier run has left of documents that stay incomplete: audio is there only when whole."""
-        for name in names:
-            if name in self._plan.again:
-                if self._record.fence is not None:
-                    self._record.fence.check()
-                await asyncio.to_thread(clear_document, at(self._job.out), name)
+        for name in self._plan.again.intersection(names):
+            if self._record.fence is not None:
+                self._record.fence.check()
+            await asyncio.to_thread(clear_document, at(self._job.out), name)
 
     async def _join_items(self, names: Iterable[str]) -> None:
         """Join what items are whole of documents that are not, where items have files of their own."""
