@@ -68,12 +68,14 @@ def load(
 
 
 def _job_file(given: Path) -> Path:
-    """The file itself; or ``conf/job/digest.yaml`` for ``digest``, where there is no such file here."""
+    """The file itself; or ``conf/job/digest.yaml`` for ``digest``, where there is no such file here (but a folder)."""
     if (given.exists() and not given.is_dir()) or not JOB_NAME.fullmatch(str(given)):
         return given
     ours = conf_dir() / "job" / f"{given}.yaml"
     if ours.is_file():
         return ours
+    if given.exists():
+        return given  # a folder, as reading it will say
     jobs = sorted(path.stem for path in (conf_dir() / "job").glob("*.yaml"))
     raise JobError(f"'{given}' is neither a file nor one of our jobs: {nearest(str(given), jobs)}")
 

@@ -510,5 +510,5 @@ def test_a_job_of_ours_is_meant_where_only_a_folder_is_called_so(
     write(tmp_path / "digest", "stitching: {gap_ms: 7}")
     assert load(["digest"], (), {}).stitching.gap_ms == 7
     (tmp_path / "texts").mkdir()
-    with pytest.raises(JobError, match="'texts' is neither a file nor one of our jobs"):
+    with pytest.raises(JobError, match="Is a directory"):
         load(["texts"], (), {})
