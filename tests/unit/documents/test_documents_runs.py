@@ -90,7 +90,7 @@ def test_subtitles_that_the_run_would_write_over_are_refused(source: str, make: 
 def test_a_video_that_the_run_would_write_over_is_refused(make: Make) -> None:
     make("a.srt", "out/documents/a.mp4")
     Path("jobs.csv").write_text("source,video\na.srt,out/documents/a.mp4\n")
-    with pytest.raises(JobError, match=r"'out/documents/a.mp4' is where this run writes"):
+    with pytest.raises(JobError, match=r"out/documents/a.mp4' is where this run writes"):
         names("jobs.csv")
     assert names("jobs.csv", reading=replace(OUT, video=False)) == ["a"]
 
