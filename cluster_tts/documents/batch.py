@@ -1,7 +1,7 @@
 """Tables of jobs: each row is a document by itself, read from a file of its own."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePath
@@ -42,6 +42,12 @@ def jobs(path: Path, table: Found, reading: Reading, expand: Expand) -> list[Fou
         log.warning("'%s' is left out, for no file that it names as a source is there", table.path)
         return []
     return [each for row in _rows(read, columns, table) for each in _expanded(row, columns, expand)]
+
+
+def without_twins(found: Sequence[Found]) -> list[Found]:
+    """``found`` without the files that were only come upon, and that the row of a table of jobs says how to speak."""
+    named = {each.real for each in found if each.row}
+    return [each for each in found if each.row or not each.searched or each.real not in named]
 
 
 def refuse_clashes(found: list[Found]) -> None:

@@ -30,8 +30,9 @@ def find(sources: Sequence[str], reading: Reading = USUAL) -> list[Document]:
     A source is a file, a folder or a glob, by path or by URL. Folders are searched to the bottom, without hidden
     entries, without what runs have left there, and without following links to other folders, so that a loop of links
     ends. Names depend on the set of files, and on what tables say, but not on the order of the sources. A table is one
-    document, as many as its column ``document`` tells, or those that its rows name; one that cannot be read is found
-    all the same, for its reader to say why. One that was come upon and holds other data is left out.
+    document, as many as its column ``document`` tells, or those that its rows name, which are then not found beside it
+    once more; one that cannot be read is found all the same, for its reader to say why. One that was come upon and
+    holds other data is left out.
 
     Raises:
         JobError: a source is missing, unreadable, of an unknown kind or without documents, or leads to a file that
@@ -49,7 +50,7 @@ def find(sources: Sequence[str], reading: Reading = USUAL) -> list[Document]:
                 raise JobError(
                     f"'{each.path}'{linked} is given twice, by '{other.source}' and by '{each.source}': name it once"
                 )
-    documents = [document for each in found.values() for document in _expanded(each, reading)]
+    documents = batch.without_twins([each for every in found.values() for each in _expanded(every, reading)])
     for source in sources:
         if not any(each.source == source for each in documents):
             raise JobError(

@@ -62,6 +62,13 @@ def test_each_row_is_a_document_with_all_that_its_columns_say(make: Make) -> Non
     assert [each.text for each in read(find(["in/jobs.csv"])[1])] == ["One"]
 
 
+def test_what_a_row_says_how_to_speak_is_not_found_beside_it_once_more(make: Make) -> None:
+    make("in/a.txt", "in/b.txt")
+    make("in/jobs.csv", content="source,voice\na.txt,x\n")
+    assert find(["in"]) == [Document("b", Path("in/b.txt")), Document("a", Path("in/a.txt"), voice="x")]
+    assert len(find(["in/jobs.csv", "in/a.txt"])) == 2, "who names it wants it"
+
+
 def test_columns_of_jobs_are_mapped_too(make: Make) -> None:
     make("a.txt")
     make("jobs.jsonl", content='{"file": "a.txt", "text": "about it", "title": "T"}\n')
