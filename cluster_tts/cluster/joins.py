@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 MOST_DEATHS = 3  # of one document's joining
 LOOK_S = 2.0  # between two looks at which machines are there
+PAUSE_S = 0.5  # before another machine is asked where Ray would not have the one that was chosen
 
 join_remotely: Any = ray.remote(join)
 
@@ -56,6 +57,9 @@ class Joiners:
                 return await self._join_on(node, order)
             except (DamagedClips, DocumentError, JobError, OSError) as error:  # a wrapper that is an instance of it
                 raise getattr(error, "cause", error) from None
+            except ray.exceptions.TaskUnschedulableError:  # it went, or is about to, just as it was chosen
+                log.info("the machine that was to join '%s' is not there any more; another is asked", order.document)
+                await asyncio.sleep(PAUSE_S)
             except (
                 ray.exceptions.WorkerCrashedError,
                 ray.exceptions.NodeDiedError,

@@ -29,6 +29,7 @@ class Machines:
         self._node = ""
         monkeypatch.setattr(joins, "join_remotely", self)
         monkeypatch.setattr(joins, "LOOK_S", 0.01)
+        monkeypatch.setattr(joins, "PAUSE_S", 0.0)
         monkeypatch.setattr(nodes, "cores", lambda: dict(self.cores))
         monkeypatch.setattr(nodes, "draining", lambda: self.draining)
         monkeypatch.setattr(ray, "cancel", lambda reference, force: self.cancelled.append(reference))
@@ -94,6 +95,20 @@ async def test_a_joining_whose_machine_goes_is_given_up_and_begun_on_another_how
     assert await task == "joined"
     assert len({node for node, _ in machines.begun}) == times + 1
     assert len(machines.cancelled) == times, "whatever Ray may still make of it"
+
+
+async def test_a_machine_that_goes_just_as_it_is_chosen_is_not_counted_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = MOST_DEATHS + 2
+    machines = Machines(monkeypatch, **{f"node-{number}": 1 for number in range(times + 1)})
+    task = asyncio.create_task(Joiners().join(ORDER))
+    for number in range(times):
+        await machines.wait_for(number + 1)
+        node, result = machines.begun[-1]
+        del machines.cores[node]
+        result.set_exception(ray.exceptions.TaskUnschedulableError("the node does not exist any more"))
+    await machines.wait_for(times + 1)
+    machines.begun[-1][1].set_result("joined")
+    assert await task == "joined"
 
 
 async def test_a_document_that_ends_the_process_that_joins_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
