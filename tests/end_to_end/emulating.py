@@ -45,6 +45,10 @@ class Emulator:
     def stats(self) -> dict[str, Any]:
         return json.loads(self._ask("GET", "stats"))
 
+    def log(self) -> list[dict[str, Any]]:
+        """The last requests in the order of arrival; needs the option --log."""
+        return list(json.loads(self._ask("GET", "log"))["requests"])
+
     def reset(self) -> None:
         """Forget what was asked; also what was paid of the credit."""
         self._ask("POST", "reset")
