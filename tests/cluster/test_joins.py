@@ -12,6 +12,7 @@ import ray
 
 from cluster_tts.cluster import joins, nodes
 from cluster_tts.cluster.joins import MOST_DEATHS, Joiners
+from cluster_tts.cluster.session import Session
 from cluster_tts.errors import DocumentError
 from cluster_tts.joining import JoinOrder
 
@@ -129,3 +130,23 @@ async def test_who_no_longer_waits_for_a_joining_ends_it(monkeypatch: pytest.Mon
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(machines.cancelled) == 1
+
+
+@pytest.mark.ray
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+async def test_what_ray_says_of_a_machine_that_is_gone_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    def join(order: JoinOrder) -> str:
+        return f"joined {order.document}"
+
+    session = Session(None)
+    session.open()
+    try:
+        answers = iter([{"0" * 56: 8}])  # a node that Ray does not know, or not any more
+        there = nodes.cores
+        monkeypatch.setattr(nodes, "cores", lambda: next(answers, None) or there())
+        monkeypatch.setattr(joins, "join_remotely", ray.remote(join))
+        assert await Joiners().join(ORDER) == "joined book"
+        assert next(answers, None) is None
+    finally:
+        session.close()
