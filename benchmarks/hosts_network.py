@@ -22,13 +22,18 @@ TEXTS = "/tmp/texts"  # of the host that drives
 RAY = str(Path(sys.executable).with_name("ray"))
 WITHIN_S = 60.0  # Ray may take so long to start
 
-# The shared folder may itself lie below what is covered afterwards.
+# The shared folder may itself lie below what is covered afterwards; so may this checkout, which is put back.
 BOOT = f"""
 set -e
 mount --make-rprivate /
 mount -t tmpfs none {MOUNT}
 [ -z "$SHARED" ] || mount --bind "$SHARED" {MOUNT}
-for each in /tmp /var/tmp /dev/shm /run; do mount -t tmpfs none "$each"; done
+mount -t tmpfs none /dev/shm
+mkdir /dev/shm/checkout
+mount --bind "$CHECKOUT" /dev/shm/checkout
+for each in /tmp /var/tmp /run; do mount -t tmpfs none "$each"; done
+[ -d "$CHECKOUT" ] || {{ mkdir -p "$CHECKOUT"; mount --bind /dev/shm/checkout "$CHECKOUT"; }}
+umount /dev/shm/checkout
 mkdir /tmp/home
 echo "127.0.0.1 localhost" > /tmp/hosts
 for number in 1 2 3 4 5 6 7 8 9; do echo "10.77.0.$number host-$number" >> /tmp/hosts; done
@@ -75,7 +80,7 @@ class Host:
         apart = ["unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
         self._process = subprocess.Popen(
             [*apart, "bash", "-c", BOOT], stdout=subprocess.PIPE, text=True,
-            env={**self._environment, "NAME": self.name, "SHARED": str(shared or "")},
+            env={**self._environment, "NAME": self.name, "SHARED": str(shared or ""), "CHECKOUT": str(ROOT)},
         )  # fmt: skip
         assert self._process.stdout is not None
         if self._process.stdout.readline() != "up\n":
