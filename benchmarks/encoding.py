@@ -27,7 +27,7 @@ from cluster_tts.job import ProviderSettings
 from cluster_tts.media import encoder
 from cluster_tts.model import Utterance
 from cluster_tts.providers.hibari import Hibari
-from cluster_tts.stitching import ENCODERS
+from cluster_tts.stitching.encode import ENCODERS
 
 RATE = 24_000
 FFMPEG = {  # the same codec at the same bit rate
