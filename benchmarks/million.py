@@ -28,6 +28,7 @@ from cluster_tts.job import Job
 from cluster_tts.manifest import DocumentRow, Manifest, PlanReader
 from cluster_tts.model import Outcome, Sound, Status
 from cluster_tts.planning import make_plan
+from cluster_tts.stitching import BESIDE
 from cluster_tts.storage import LocalFolder
 
 FRAMES, RATE = 28, 8000
@@ -136,6 +137,8 @@ def make(place: Place, chunks: int) -> None:
 def _joined(place: Place, row: DocumentRow) -> DocumentRow:
     path = f"documents/{row.document}.wav"
     (place.out / path).write_bytes(CLIP)
+    for suffix in BESIDE:
+        (place.out / f"documents/{row.document}.{suffix}").touch()
     return replace(
         row, status="whole", missing=0, path=path, size_bytes=len(CLIP), sha256=SOUND.sha256, duration_s=SOUND.seconds
     )
