@@ -58,7 +58,7 @@ class Run:
 
     @property
     def has_heard(self) -> bool:
-        """Whether it is stopping already, as after ``ray job stop``: a second signal would end it at once.
+        """Whether it is stopping already, as after ``ray job stop``: there is nothing to tell it then.
 
         Only where it writes to a file can this be known, as a Ray job does.
         """

@@ -124,7 +124,7 @@ def test_a_run_that_does_not_end_is_named_and_not_waited_for_any_longer(called: 
 
 
 def test_a_run_that_is_stopping_already_is_not_asked_twice(called: Start, start: Start, tmp_path: Path) -> None:
-    """A second signal ends a run at once, and what is in flight is paid again; ``ray job stop`` has sent the first."""
+    """``ray job stop`` has sent the first SIGTERM; a run hears no second one, and nobody should send it."""
     log = tmp_path / "job-driver.log"
     with log.open("w") as file:
         file.write(f"cluster-tts: {STOPPING}\n")
